@@ -1,0 +1,5 @@
+"""Run the command line with `python -m alliance`."""
+
+from alliance.cli import main
+
+main()

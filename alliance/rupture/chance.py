@@ -1,0 +1,133 @@
+"""How many cases noise alone would flag: the number that belongs beside every prevalence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alliance.courses import Courses, TimeSteps
+from alliance.psychometrics import successive_spread
+from alliance.rupture.prior import shrink
+from alliance.rupture.registry import Measure, Method
+
+Array = np.ndarray[Any, Any]
+
+REPLICATES = 999
+MAX_FORMS = 400_000
+MAX_PHI = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """Share of series flagged at least once among those with a verdict: observed, and under noise alone.
+
+    `low` and `high` hold 95 % of the replicates.
+    """
+
+    n_series: int
+    observed: float
+    expected: float
+    low: float
+    high: float
+    replicates: int
+
+    def __str__(self) -> str:
+        """Return the comparison as a sentence."""
+        flagged = round(self.observed * self.n_series)
+        beyond = "more than chance" if self.observed > self.high else "no more than chance"
+        return (
+            f"{flagged} of {self.n_series} cases with enough data had a rupture ({self.observed:.0%}); noise "
+            f"alone would flag {self.expected:.0%} (95 % range {self.low:.0%} to {self.high:.0%}): {beyond}"
+        )
+
+
+def chance(
+    courses: Courses, measure: Measure, method: Method, *, seed: int = 1, replicates: int = REPLICATES, **settings: Any
+) -> Chance:
+    """Compare the share of flagged series with that of the same series without any rupture.
+
+    Parametric bootstrap: every replicate keeps each series' sessions, gaps, mean and shrunk spread, draws
+    first-order autocorrelated noise with the caseload's autocorrelation, rounds it to the steps of the score,
+    cuts it off at the ends of the range, and judges it by the same method.
+
+    Parameters
+    ----------
+    courses : Courses
+    measure, method, settings
+        As the observed verdicts were made, prior included.
+    seed : int
+        Equal seeds give equal numbers.
+    replicates : int
+        At most; fewer for long courses, so that no more than 400,000 forms are drawn, but never below 20.
+    """
+    count = int(np.clip(MAX_FORMS // max(len(courses.values), 1), 20, replicates))
+    observed, judged = _share(courses, 1, measure, method, settings)
+    rng = np.random.default_rng(seed)
+    many = _repeated(courses, count)
+    shares, _ = _share(_noise(courses, many, count, measure, rng), count, measure, method, settings)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return Chance(
+        n_series=int(judged[0]),
+        observed=float(observed[0]),
+        expected=float(shares.mean()),
+        low=float(low),
+        high=float(high),
+        replicates=count,
+    )
+
+
+def autocorrelation(courses: Courses) -> float:
+    """Return the pooled correlation of neighbouring scores around their series' means, between 0 and 0.9."""
+    centred = courses.values - _means(courses)[courses.series]
+    paired = np.flatnonzero(np.isfinite(courses.change_from_neighbour()))
+    scale = float(np.nansum(centred[paired] ** 2))
+    return float(np.clip(np.sum(centred[paired] * centred[paired - 1]) / scale, 0, MAX_PHI)) if scale > 0 else 0.0
+
+
+def _means(courses: Courses) -> Array:
+    known = np.isfinite(courses.values)
+    n_series = len(courses.starts)
+    total = np.bincount(courses.series[known], weights=courses.values[known], minlength=n_series)
+    return total / np.maximum(np.bincount(courses.series[known], minlength=n_series), 1)
+
+
+def _repeated(courses: Courses, count: int) -> Courses:
+    shift = np.repeat(np.arange(count) * len(courses.values), len(courses.starts))
+    return Courses(
+        values=np.tile(courses.values, count),
+        session=np.tile(courses.clock, count),
+        starts=np.tile(courses.starts, count) + shift,
+    )
+
+
+def _noise(courses: Courses, many: Courses, count: int, measure: Measure, rng: np.random.Generator) -> Courses:
+    phi = autocorrelation(courses)
+    spread = successive_spread(courses)
+    variance = np.maximum(spread.variance, measure.step**2 / 12)
+    sigma, _ = shrink(variance, np.maximum(spread.df, 1e-9), measure.prior)
+    noise = rng.standard_normal(len(many.values))
+    before: Array | None = None
+    for rows in TimeSteps.of(many.starts, many.lengths):
+        if before is not None:
+            noise[rows] = phi * noise[before[: len(rows)]] + np.sqrt(1 - phi**2) * noise[rows]
+        before = rows
+    level, width = np.tile(_means(courses), count), np.tile(sigma, count)
+    raw = level[many.series] + width[many.series] * noise
+    steps = np.rint((raw - measure.low) / measure.step)
+    values = np.clip(measure.low + steps * measure.step, measure.low, measure.high)
+    values[np.isnan(many.values)] = np.nan
+    return Courses(values=values, session=many.session, starts=many.starts)
+
+
+def _share(
+    courses: Courses, count: int, measure: Measure, method: Method, settings: dict[str, Any]
+) -> tuple[Array, Array]:
+    """Return for each of `count` replicates the share of flagged series, and the number with a verdict."""
+    met = method.judge(courses, measure, **settings).met
+    n_series = len(courses.starts)
+    flagged = np.bincount(courses.series, weights=met == 1, minlength=n_series).reshape(count, -1) > 0
+    judged = np.bincount(courses.series, weights=np.isfinite(met), minlength=n_series).reshape(count, -1) > 0
+    total = judged.sum(axis=1)
+    return flagged.sum(axis=1) / np.maximum(total, 1), total

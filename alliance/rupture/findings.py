@@ -1,0 +1,221 @@
+"""Verdicts → Flags and Episodes: one row per finding, with one sentence of reason and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alliance.courses import TOLERANCE, Courses
+from alliance.frames import EPISODES, FLAGS
+from alliance.psychometrics import effective_df
+from alliance.rupture.prior import Prior, shrink
+from alliance.rupture.registry import Measure, Method
+from alliance.rupture.verdict import LATE, OUTCOMES, Verdict
+
+Array = np.ndarray[Any, Any]
+
+NOT_ENOUGH_DATA = "not enough data"
+CEILING_SHARE = 0.5
+SEVERITIES = ((0.005, "strict"), (0.01, "signal"), (0.025, "watch"))
+"""One-sided chance of a fall this deep, and the word for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The courses of one rater, what a method said of them, and what belongs to an explanation.
+
+    `place` is the number of the case of each series; `parts` the subscale values, aligned with the rows of `courses`.
+    """
+
+    courses: Courses
+    verdict: Verdict
+    measure: Measure
+    method: Method
+    place: Array
+    rater: str
+    subscale: str = "total"
+    parts: Mapping[str, tuple[Array, float]]
+
+
+def flag_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
+    """Return the Flags of all raters as columns: ruptures, repairs, and series nothing could be said of.
+
+    `names` holds the name of every case by its place. Rows are in the order of the cases, raters, sessions.
+    """
+    found = [_with_constants(rows, each) for each in judged for rows in (_ruptures(each), _repairs(each), _silent(each))]
+    return _in_order(found, FLAGS, names, "session")
+
+
+def episode_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
+    """Return the Episodes of all raters as columns; `end` and `lag` are -1 where there is none."""
+    return _in_order([_with_constants(_episodes(each), each) for each in judged], EPISODES, names, "onset")
+
+
+def _with_constants(rows: dict[str, Array], judged: Judged) -> dict[str, Array]:
+    constant = {"rater": judged.rater, "subscale": judged.subscale, "method": judged.method.name}
+    n_rows = len(rows["place"])
+    return rows | {name: np.full(n_rows, text, dtype=object) for name, text in constant.items()}
+
+
+def _in_order(parts: list[dict[str, Array]], names: Sequence[str], cases: Any, time: str) -> dict[str, Any]:
+    if not parts:
+        return {name: np.zeros(0, dtype=object) for name in names}
+    merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    rater = np.unique(merged["rater"].astype(str), return_inverse=True)[1]
+    order = np.lexsort((merged[time], rater, merged["place"]))
+    columns = {name: values[order] for name, values in merged.items()}
+    columns["case"] = cases.take(columns.pop("place"))
+    return {name: columns[name] for name in names}
+
+
+def _episodes(judged: Judged) -> dict[str, Array]:
+    episodes = judged.verdict.episodes
+    session = judged.courses.session
+    with np.errstate(invalid="ignore", divide="ignore"):
+        depth_sigma = episodes.depth / episodes.sigma
+    return {
+        "place": judged.place[episodes.series],
+        "onset": session[episodes.onset],
+        "end": np.where(episodes.end >= 0, session[episodes.end], -1),
+        "outcome": np.array(OUTCOMES, dtype=object)[episodes.outcome],
+        "depth": episodes.depth,
+        "nadir": episodes.nadir,
+        "lag": episodes.lag,
+        "reference": episodes.reference,
+        "nadir_session": session[episodes.nadir_row],
+        "depth_sigma": depth_sigma,
+        "partial": episodes.partial,
+    }
+
+
+def _rows(judged: Judged, rows: Array, finding: str, severity: Array, limit: Array, reason: Array) -> dict[str, Array]:
+    series = judged.courses.series[rows]
+    return {
+        "place": judged.place[series],
+        "session": judged.courses.session[rows],
+        "finding": np.full(len(rows), finding, dtype=object),
+        "severity": severity,
+        "statistic": judged.verdict.statistic[rows],
+        "limit": limit,
+        "reason": reason,
+    }
+
+
+def _ruptures(judged: Judged) -> dict[str, Array]:
+    verdict, rows = judged.verdict, judged.verdict.flagged
+    several = join([number(" from the ", verdict.n_reference[rows]), " sessions before (mean "])
+    reason = [
+        number("scored ", judged.courses.values[rows]),
+        number(", below the limit ", verdict.limit[rows]),
+        np.where(verdict.n_reference[rows] > 1, several, " from the session before (").astype(object),
+        number("", verdict.reference[rows]),
+        number(", SD ", verdict.sigma[rows]),
+        np.where(np.isfinite(verdict.df[rows]), number(", df ", verdict.df[rows], "%.3g"), "").astype(object),
+        ")",
+        _largest_fall(judged),
+        _ceiling(judged, rows),
+        f"; {judged.measure.prior}" if np.isfinite(verdict.df).any() else "",
+    ]
+    return _rows(judged, rows, "rupture", _severity(verdict, rows), verdict.limit[rows], join(reason))
+
+
+def _repairs(judged: Judged) -> dict[str, Array]:
+    episodes = judged.verdict.episodes
+    healed = np.flatnonzero(episodes.outcome <= LATE)
+    rows = episodes.end[healed]
+    texts = [
+        ("back to ", judged.courses.values[rows]),
+        (", close to the ", episodes.reference[healed]),
+        (" from before the rupture at session ", judged.courses.session[episodes.onset[healed]]),
+        ("; scored sessions until then: ", episodes.lag[healed]),
+    ]
+    reason = join([number(lead, values) for lead, values in texts])
+    severity = np.array(OUTCOMES, dtype=object)[episodes.outcome[healed]]
+    return _rows(judged, rows, "repair", severity, episodes.reference[healed] - episodes.sigma[healed], reason)
+
+
+def _silent(judged: Judged) -> dict[str, Array]:
+    """Return one row for every series without a single verdict: that is no `no rupture`."""
+    courses, verdict = judged.courses, judged.verdict
+    spoken = np.bincount(courses.series, weights=np.isfinite(verdict.met), minlength=len(courses.starts))
+    series = np.flatnonzero((spoken == 0) & (courses.lengths > 0))
+    rows = courses.starts[series] + courses.lengths[series] - 1
+    scored = np.bincount(courses.series, weights=np.isfinite(courses.values), minlength=len(courses.starts))
+    earlier = np.maximum(scored[series].astype(np.int64) - 1, 0)
+    short = join([number(f"{NOT_ENOUGH_DATA}: ", earlier), f" of {verdict.needed} earlier scores"])
+    sparse = f"{NOT_ENOUGH_DATA}: too few scored sessions in a row"
+    reason = np.where(earlier < verdict.needed, short, sparse).astype(object)
+    nothing = np.full(len(rows), "", dtype=object)
+    return _rows(judged, rows, NOT_ENOUGH_DATA, nothing, np.full(len(rows), np.nan), reason)
+
+
+def _severity(verdict: Verdict, rows: Array) -> Array:
+    from scipy.special import ndtr, stdtr
+
+    z, df = verdict.statistic[rows], verdict.df[rows]
+    chance = np.where(np.isfinite(df), stdtr(np.where(np.isfinite(df), df, 1.0), z), ndtr(z))
+    words = np.full(len(rows), "", dtype=object)
+    for level, word in reversed(SEVERITIES):
+        words[chance <= level] = word
+    return words
+
+
+def _ceiling(judged: Judged, rows: Array) -> Array:
+    """Return a warning where at least half of the scores so far lie at the top of the range."""
+    courses, measure = judged.courses, judged.measure
+    near = courses.values >= measure.high - measure.step - TOLERANCE
+    first = courses.starts[courses.series[rows]]
+    n_near, n_scored = (
+        np.cumsum(each)[rows] - np.cumsum(each)[first] + each[first] for each in (near, np.isfinite(courses.values))
+    )
+    at_top = n_near >= CEILING_SHARE * n_scored
+    return np.where(at_top, "; ceiling: most scores lie at the top, so a repair says little", "").astype(object)
+
+
+def _largest_fall(judged: Judged) -> Array:
+    """Return which subscale fell most, in its own within-person SD."""
+    rows, window = judged.verdict.flagged, judged.verdict.window
+    if not judged.parts or not len(rows):
+        return np.full(len(rows), "", dtype=object)
+    falls = np.stack([_fall(judged, values, span, rows, window) for values, span in judged.parts.values()])
+    known = np.isfinite(falls).any(axis=0)
+    names = np.array(list(judged.parts), dtype=object)[np.argmax(np.nan_to_num(falls, nan=-np.inf), axis=0)]
+    return np.where(known, join(["; fell most: ", names]), "").astype(object)
+
+
+def _fall(judged: Judged, values: Array, span: float, rows: Array, window: Array) -> Array:
+    ordered = np.sort(window, axis=1)
+    before = np.where(ordered >= 0, values[ordered], np.nan)
+    clock = judged.courses.clock[ordered]
+    change = np.where((np.diff(clock, axis=1) == 1) & (ordered[:, :-1] >= 0), np.diff(before, axis=1), np.nan)
+    pairs = np.isfinite(change).sum(axis=1)
+    variance = np.nansum(change**2, axis=1) / np.maximum(2 * pairs, 1)
+    total = judged.measure
+    ratio = span / (total.high - total.low)
+    prior = Prior(df=total.prior.df, sd=total.prior.sd * ratio, n_series=0, origin="given")
+    sigma, _ = shrink(variance, effective_df(pairs), prior)
+    n_before = np.isfinite(before).sum(axis=1)
+    mean = np.nansum(before, axis=1) / np.maximum(n_before, 1)
+    floor = total.step * ratio / np.sqrt(12)
+    fall = (mean - values[rows]) / np.fmax(sigma, floor)
+    return np.where(n_before > 0, fall, np.nan)
+
+
+def number(lead: str, values: Array, form: str = "") -> Array:
+    """Return `lead` and each value as text: two decimals, whole numbers as they are."""
+    if not len(values):
+        return np.zeros(0, dtype=object)
+    form = form or ("%d" if np.issubdtype(values.dtype, np.integer) else "%.2f")
+    return np.char.mod(lead.replace("%", "%%") + form, values).astype(object)
+
+
+def join(parts: list[Array | str]) -> Array:
+    """Return the texts of all parts, row by row, one after the other."""
+    rows: Any = next((part for part in parts if not isinstance(part, str)), np.zeros(0, dtype=object))
+    text = np.full(len(rows), "", dtype=object)
+    for part in parts:
+        text = text + part
+    return text

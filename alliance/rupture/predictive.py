@@ -1,0 +1,227 @@
+"""`predictive-limit`: each score against a one-sided prediction limit from the same person's earlier sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alliance.courses import TOLERANCE, Courses
+from alliance.psychometrics import effective_df
+from alliance.rupture.episodes import RepairRule, Tracker
+from alliance.rupture.prior import shrink
+from alliance.rupture.registry import Measure, method
+from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, OPEN, REPAIR, UNSCORED, Verdict
+
+Array = np.ndarray[Any, Any]
+
+MIN_PAIRS_ALONE = 3
+MIN_REFERENCE_ALONE = 5
+
+
+@method(
+    "predictive-limit",
+    online=True,
+    needs="3 earlier scores and a caseload prior, or 5 earlier scores alone",
+    finds="sudden falls, and most slow ones",
+    source="one-sided prediction limit; spread shrunk as in Smyth (2004), https://doi.org/10.2202/1544-6115.1027",
+)
+def predictive_limit(
+    courses: Courses,
+    measure: Measure,
+    *,
+    alpha: float = 0.01,
+    window: int = 8,
+    min_ref: int = 3,
+    min_drop: float | None = None,
+    repair: RepairRule | None = None,
+) -> Verdict:
+    """Flag a session that scores below what the same person's earlier sessions predict.
+
+    Parameters
+    ----------
+    courses : Courses
+        One score of every series, higher = stronger alliance; NaN = not scored.
+    measure : Measure
+        Range and step of the score, and the caseload prior. Without a prior a verdict needs 5 earlier scores
+        with 3 neighbour pairs.
+    alpha : float
+        One-sided error rate of a single verdict.
+    window : int
+        Latest reference scores looked back on. Flagged sessions and sessions of an open episode are no
+        reference; after an episode that was not repaired its own scores become the reference.
+    min_ref : int
+        Reference scores needed with a prior.
+    min_drop : float, optional
+        Smallest fall below the reference mean that is flagged, in score points; `measure.min_drop` by default.
+    repair : RepairRule, optional
+        When an episode ends; while one is open nothing new is flagged.
+
+    Returns
+    -------
+    Verdict
+        `statistic` is (score - mean) / (sigma * sqrt(1 + 1/m)); `limit` is mean + t(df, alpha) * sigma *
+        sqrt(1 + 1/m). Both are NaN where the session was not scored, the reference is too small, or an
+        episode is open.
+
+    Examples
+    --------
+    >>> from alliance.rupture.prior import given_prior
+    >>> measure = Measure(low=12, high=60, step=1, prior=given_prior(2.0))
+    >>> predictive_limit(Courses.of([46, 47, 48, 38]), measure).met
+    array([nan, nan, nan,  1.])
+    """
+    rule = repair or RepairRule()
+    drop = measure.min_drop if min_drop is None else min_drop
+    alone = measure.prior.df == 0
+    needed = max(min_ref, MIN_REFERENCE_ALONE) if alone else min_ref
+    reference = _Reference(len(courses.starts), window, measure)
+    reference.set_quantiles(alpha, min_pairs=MIN_PAIRS_ALONE if alone else 0, needed=needed)
+    walk = _Walk(courses=courses, reference=reference, tracker=Tracker(len(courses.starts), rule), drop=drop)
+    return walk.run(needed)
+
+
+class _Reference:
+    """The last `window` reference scores of every series, as rings: one row per slot, one column per series.
+
+    `squares` and `pairs` hold, beside each score, its squared difference from the score before it in the list
+    where the two are neighbours. Sums run slot by slot, so that they do not depend on how many series there are.
+    """
+
+    def __init__(self, n_series: int, window: int, measure: Measure) -> None:
+        self.window, self.measure = window, measure
+        self.scores, self.squares, self.pairs = np.zeros((3, window, n_series))
+        self.rows = np.full((window, n_series), -1, dtype=np.int64)
+        self.count, self.last_clock = np.zeros((2, n_series), dtype=np.int64)
+        self.last_score = np.zeros(n_series)
+
+    def set_quantiles(self, alpha: float, *, min_pairs: int, needed: int) -> None:
+        """Prepare the t quantile of every possible number of neighbour pairs; NaN = too few of them."""
+        from scipy.special import stdtrit
+
+        pairs = np.arange(self.window)
+        df = self.measure.prior.df + effective_df(pairs)
+        with np.errstate(invalid="ignore"):
+            quantiles = np.where(df > 0, stdtrit(np.maximum(df, 1e-300), alpha), np.nan)
+        self.quantiles = np.where(pairs >= min_pairs, quantiles, np.nan)
+        self.needed = needed
+
+    def push(self, places: Array, rows: Array, scores: Array, clock: Array) -> None:
+        """Append one score to the reference lists at `places`."""
+        slot = self.count[places] % self.window
+        known = (self.count[places] > 0) & (clock - self.last_clock[places] == 1)
+        self.scores[slot, places], self.rows[slot, places] = scores, rows
+        self.squares[slot, places] = np.where(known, (scores - self.last_score[places]) ** 2, 0.0)
+        self.pairs[slot, places] = known
+        self.last_clock[places], self.last_score[places] = clock, scores
+        self.count[places] += 1
+
+    def restart(self, places: Array, scores: Array, rows: Array, clock: Array) -> None:
+        """Replace the reference lists at `places` by `scores`, shape (new scores, places)."""
+        self.count[places] = 0
+        for ring in (self.scores, self.squares, self.pairs):
+            ring[:, places] = 0
+        self.rows[:, places] = -1
+        for row, score, tick in zip(rows, scores, clock, strict=True):
+            self.push(places, row, score, tick)
+
+    def limits(self, running: int) -> tuple[Array, Array, Array, Array]:
+        """Return mean, sigma, its degrees of freedom and the t quantile of the first `running` series."""
+        count = self.sizes(running)
+        oldest = np.where(count == self.window, self.count[:running] % self.window, 0)
+        total, squares, pairs = np.zeros((3, running))
+        for slot in range(self.window):
+            total += self.scores[slot, :running]
+            kept = oldest != slot
+            squares += self.squares[slot, :running] * kept
+            pairs += self.pairs[slot, :running] * kept
+        variance = np.maximum(squares / np.maximum(2 * pairs, 1), np.where(pairs > 0, self.measure.step**2 / 12, 0))
+        sigma, df = shrink(variance, effective_df(pairs), self.measure.prior)
+        quantile = np.where(count >= self.needed, self.quantiles[pairs.astype(np.int64)], np.nan)
+        return total / np.maximum(count, 1), sigma, df, quantile
+
+    def sizes(self, running: int) -> Array:
+        """Return how many reference scores each of the first `running` series has."""
+        return np.minimum(self.count[:running], self.window)
+
+
+@dataclass(kw_only=True)
+class _Walk:
+    """One pass over the sessions of all series: judge, open, follow, remember."""
+
+    courses: Courses
+    reference: _Reference
+    tracker: Tracker
+    drop: float
+
+    def run(self, needed: int) -> Verdict:
+        n_forms = len(self.courses.values)
+        self.met, self.statistic, self.limit, self.mean, self.sigma, self.df = np.full((6, n_forms), np.nan)
+        self.n_reference = np.zeros(n_forms, dtype=np.int64)
+        self.state = np.full(n_forms, UNSCORED, dtype=np.int8)
+        self.flagged: list[tuple[Array, Array]] = []
+        for places in self.courses.scored_steps:
+            self._step(self.courses.scored[places])
+        return Verdict(
+            met=self.met,
+            statistic=self.statistic,
+            limit=self.limit,
+            reference=self.mean,
+            sigma=self.sigma,
+            df=self.df,
+            n_reference=self.n_reference,
+            state=self.state,
+            needed=needed,
+            episodes=self.tracker.finish(self.courses.scored_steps.order),
+            window=self._windows(),
+        )
+
+    def _step(self, rows: Array) -> None:
+        scores = self.courses.values[rows]
+        running = self.tracker.is_open[: len(rows)].copy()
+        flags = self._judge(rows, scores, running)
+        if running.any():
+            self._follow(np.flatnonzero(running), rows, scores)
+        opened, quiet = np.flatnonzero(flags), np.flatnonzero(~flags & ~running)
+        if len(opened):
+            at = rows[opened]
+            self.flagged.append((at, self.reference.rows[:, opened].T.copy()))
+            self.tracker.open(opened, at, scores[opened], self.mean[at], self.sigma[at])
+        self._remember(quiet, rows, scores)
+
+    def _judge(self, rows: Array, scores: Array, running: Array) -> Array:
+        mean, sigma, df, quantile = self.reference.limits(len(rows))
+        sizes = self.reference.sizes(len(rows))
+        error = sigma * np.sqrt(1 + 1 / np.maximum(sizes, 1))
+        limit = mean + quantile * error
+        judged = np.isfinite(limit) & ~running
+        flags = judged & (scores < limit - TOLERANCE) & (mean - scores >= self.drop - TOLERANCE)
+        at = rows[judged]
+        self.met[at] = flags[judged]
+        self.limit[at], self.mean[at], self.sigma[at] = limit[judged], mean[judged], sigma[judged]
+        self.statistic[at] = (scores[judged] - mean[judged]) / error[judged]
+        self.df[at] = df[judged]
+        self.n_reference[rows] = sizes
+        self.state[rows] = np.where(judged, EVALUATED, NOT_ENOUGH)
+        return flags
+
+    def _follow(self, places: Array, rows: Array, scores: Array) -> None:
+        repaired, given_up = self.tracker.follow(places, rows[places], scores[places])
+        self.met[rows[places]] = 0.0
+        self.state[rows[places]] = np.where(repaired, REPAIR, OPEN)
+        self._remember(places[repaired], rows, scores)
+        ended = places[given_up]
+        if len(ended):
+            rows_of = self.tracker.rows[:, ended]
+            self.reference.restart(ended, self.tracker.scores[:, ended], rows_of, self.courses.clock[rows_of])
+
+    def _remember(self, places: Array, rows: Array, scores: Array) -> None:
+        self.reference.push(places, rows[places], scores[places], self.courses.clock[rows[places]])
+
+    def _windows(self) -> Array:
+        """Return the reference rows behind every flag, by flagged row; -1 = empty slot."""
+        if not self.flagged:
+            return np.zeros((0, self.reference.window), dtype=np.int64)
+        rows = np.concatenate([rows for rows, _ in self.flagged])
+        return np.concatenate([windows for _, windows in self.flagged])[np.argsort(rows)]
