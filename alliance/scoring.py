@@ -128,7 +128,9 @@ def score_form(cells: Sequence[str], scale: Scale) -> dict[str, object]:
     if wrong:
         kind = "whole numbers" if scale.whole else "numbers"
         message = f"answers that are no {kind} from {scale.min:g} to {scale.max:g}, the range of '{scale.id}'"
-        raise DataError(message, where=wrong, hint="leave an unanswered item empty; do not code it 0, 9 or 99")
+        raise DataError(
+            message, where=wrong, hint="leave an unanswered item empty; do not code it 0, 9 or 99"
+        )
     answers = np.array([[float(cell) if cell else np.nan] for cell in cells])
     missing = np.isnan(answers)
     scored = score_answers(answers, missing, scale)
@@ -210,7 +212,9 @@ class _Form:
                 raise ValueError(message)
         if not missing.any():
             return cls(answers=answers, missing=None, scale=scale)
-        return cls(answers=np.where(missing, answers.dtype.type(0), answers), missing=missing, scale=scale)
+        whole = np.issubdtype(answers.dtype, np.integer)
+        kept = answers * ~missing if whole else np.where(missing, answers.dtype.type(0), answers)
+        return cls(answers=kept, missing=missing, scale=scale)
 
     def score(self, items: Collection[int], method: str, missing_max: int) -> Array:
         value = self._keyed_sum(items)
@@ -221,7 +225,7 @@ class _Form:
             mean = value / (len(items) - n_missing)
         if method == "sum":
             mean = np.where(n_missing == 0, value, mean * len(items))
-        return np.where((n_missing <= missing_max) & (n_missing < len(items)), mean, np.nan)
+        return np.where(n_missing <= missing_max, mean, np.nan)
 
     def total(self) -> Array:
         return self.score(self.scale.total.items, self.scale.total.method, self.scale.total_missing_max)
@@ -235,7 +239,8 @@ class _Form:
     def prorated(self, scores: Mapping[str, Array]) -> Array:
         """Return where a score that is there stands on fewer answers than it has items."""
         touched = np.zeros(self.answers.shape[1], dtype=bool)
-        if self.missing is None:
+        tolerant = self.scale.missing_max or self.scale.total_missing_max
+        if self.missing is None or not tolerant:
             return touched
         parts = dict(self.scale.subscales)
         if self.scale.total.of == "items":
@@ -247,7 +252,8 @@ class _Form:
     def n_missing(self, items: Iterable[int]) -> Array:
         if self.missing is None:
             return np.zeros(self.answers.shape[1], dtype=np.int32)
-        return self._sum(self.missing.view(np.int8), items)
+        count: Array = self.missing[[item - 1 for item in items]].sum(axis=0, dtype=np.int16)
+        return count
 
     def _keyed_sum(self, items: Collection[int]) -> Array:
         turned = sorted(set(items) & set(self.scale.reverse))
