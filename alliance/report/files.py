@@ -1,0 +1,209 @@
+"""Result files: written under no name, owner-only, and given their names once every one of them is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Self
+
+from alliance.errors import StoreError, UsageError
+
+OWNER_ONLY = 0o600
+PART_PREFIX = ".alliance-part-"
+
+
+class OutputFolder:
+    """A folder that receives its files all at the end: a run that is killed leaves none, or whole ones.
+
+    Where the system can, files have no name while they are written, so that nothing outlives a killed run;
+    elsewhere they have a hidden name that the next run removes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[str, tuple[IO[bytes], Path | None]] = {}
+
+    def __enter__(self) -> Self:
+        """Make the folder, and clear what a killed run may have left in it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{PART_PREFIX}*"):
+                left.unlink()
+        except OSError as error:
+            raise cannot("write", self.folder, error) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget every file that was not published."""
+        for name in list(self._files):
+            self._forget(name)
+
+    def open(self, name: str) -> IO[bytes]:
+        """Return a binary file that will be called `name`; an earlier one of that name is forgotten."""
+        self._forget(name)
+        try:
+            self._files[name] = unnamed_file(self.folder)
+        except OSError as error:
+            raise cannot("write", self.folder / name, error) from None
+        return self._files[name][0]
+
+    def _forget(self, name: str) -> None:
+        file, path = self._files.pop(name, (None, None))
+        if file is not None:
+            file.close()
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file that will be called `name`."""
+        self.open(name).write(content)
+
+    def digests(self) -> dict[str, str]:
+        """Return name → SHA-256 of every file written so far."""
+        import hashlib
+
+        found = {}
+        for name, (file, _) in sorted(self._files.items()):
+            file.flush()
+            file.seek(0)
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return found
+
+    def publish(self, *, last: str) -> None:
+        """Give every file its name; the file called `last` comes last, and its old version goes first."""
+        try:
+            (self.folder / last).unlink(missing_ok=True)
+            for name in sorted(self._files, key=lambda name: name == last):
+                file, path = self._files[name]
+                file.flush()
+                give_name(file, path, self.folder / name)
+        except OSError as error:
+            raise cannot("write", self.folder, error) from None
+
+
+def unnamed_file(folder: Path) -> tuple[IO[bytes], Path | None]:
+    """Return an open owner-only file in `folder`, and its hidden path where it must have one."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, OWNER_ONLY)
+            return os.fdopen(handle, "w+b"), None
+    handle, path = tempfile.mkstemp(prefix=PART_PREFIX, dir=folder)
+    return os.fdopen(handle, "w+b"), Path(path)
+
+
+def give_name(file: IO[bytes], path: Path | None, target: Path) -> None:
+    """Let `target` be the finished `file`; whatever had that name is replaced in one step."""
+    if path is None:
+        path = target.with_name(f"{PART_PREFIX}{os.getpid()}-{target.name}")
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+        finally:
+            os.close(folder)
+    elif os.name == "nt":
+        file.close()
+    path.replace(target)
+
+
+def write_file(target: Path, content: bytes, *, force: bool = False) -> None:
+    """Write one owner-only file in one step; an existing one is replaced only with `force`."""
+    if target.exists() and not force:
+        message = f"'{target}' exists"
+        raise UsageError(message, hint="choose another name, or replace it with --force")
+    with OutputFolder(target.parent) as folder:
+        folder.write(target.name, content)
+        folder.publish(last=target.name)
+
+
+def cannot(verb: str, path: Path, error: OSError) -> StoreError:
+    """Return the error for a file or folder the system does not let us use."""
+    return StoreError(f"cannot {verb} '{path}': {error.strerror}", hint="check the path and its permissions")
+
+
+def csv_header(names: Sequence[str]) -> bytes:
+    """Return the header line of a CSV file."""
+    return (",".join(names) + "\n").encode()
+
+
+def csv_rows(columns: Mapping[str, Any]) -> Any:
+    """Return columns as the bytes of CSV lines, as a buffer.
+
+    Parameters
+    ----------
+    columns : mapping
+        Name → a text for every row, a float or integer array (NaN is an empty cell, numbers are unrounded), or
+        an array of texts (quoted where they must be). All have the same length.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = _folded([as_text(values) for values in columns.values()])
+    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
+    lines = pc.binary_join_element_wise(*cells, ",")
+    if isinstance(lines, pa.Scalar):
+        return f"{lines.as_py()}".encode()
+    offsets, data = lines.buffers()[1:]
+    start, end = _ends(offsets, lines)
+    return data[start:end] if data is not None else b""
+
+
+def _folded(cells: list[Any]) -> list[Any]:
+    """Return the cells of a line with neighbours that are the same in every line joined into one."""
+    import pyarrow as pa
+
+    folded: list[Any] = []
+    for cell in cells:
+        if folded and isinstance(cell, pa.Scalar) and isinstance(folded[-1], pa.Scalar):
+            folded[-1] = pa.scalar(f"{folded[-1].as_py()},{cell.as_py()}")
+        else:
+            folded.append(cell)
+    return folded
+
+
+def _ends(offsets: Any, lines: Any) -> tuple[int, int]:
+    import numpy as np
+
+    places = np.frombuffer(offsets, dtype=np.int32)
+    return int(places[lines.offset]), int(places[lines.offset + len(lines)])
+
+
+def as_text(values: Any) -> Any:
+    """Return a column as texts ready for a CSV line: an Arrow array, or one text if all cells are the same.
+
+    Each different value is put into words once: most columns have few.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(values, str):
+        return _quoted(pa.array([values]))[0]
+    if not isinstance(values, pa.Array | pa.DictionaryArray):
+        values = pa.array(values, from_pandas=True)
+    encoded = values if isinstance(values, pa.DictionaryArray) else pc.dictionary_encode(values)
+    kinds = encoded.dictionary
+    if len(kinds) == 0:
+        return pa.scalar("")
+    texts = _quoted(kinds) if pa.types.is_string(kinds.type) else kinds.cast(pa.string())
+    if len(texts) == 1 and not encoded.null_count:
+        return texts[0]
+    cells = texts.take(encoded.indices)
+    return pc.fill_null(cells, "") if cells.null_count else cells
+
+
+def _quoted(texts: Any) -> Any:
+    import pyarrow.compute as pc
+
+    special = pc.match_substring_regex(texts, '[",\r\n]')
+    if not pc.any(special).as_py():
+        return texts
+    doubled = pc.replace_substring(texts, '"', '""')
+    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+
+
+def chunks(n_rows: int, size: int) -> Iterator[slice]:
+    """Yield slices that cover `n_rows` rows, `size` at a time."""
+    for first in range(0, n_rows, size):
+        yield slice(first, min(first + size, n_rows))
