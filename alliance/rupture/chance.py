@@ -15,7 +15,8 @@ from alliance.rupture.registry import Measure, Method
 Array = np.ndarray[Any, Any]
 
 REPLICATES = 999
-MAX_FORMS = 400_000
+MAX_FORMS = 300_000
+FORMS_AT_ONCE = 50_000
 MAX_PHI = 0.9
 
 
@@ -60,13 +61,20 @@ def chance(
     seed : int
         Equal seeds give equal numbers.
     replicates : int
-        At most; fewer for long courses, so that no more than 400,000 forms are drawn, but never below 20.
+        At most; fewer for long courses, so that no more than 300,000 forms are drawn, but never below 20.
     """
     count = int(np.clip(MAX_FORMS // max(len(courses.values), 1), 20, replicates))
     observed, judged = _share(courses, 1, measure, method, settings)
+    noise = _Noise.of(courses, measure)
     rng = np.random.default_rng(seed)
-    many = _repeated(courses, count)
-    shares, _ = _share(_noise(courses, many, count, measure, rng), count, measure, method, settings)
+    at_once = max(FORMS_AT_ONCE // max(len(courses.values), 1), 1)
+    shares = np.concatenate(
+        [
+            _share(noise.draw(batch, rng), batch, measure, method, settings)[0]
+            for batch in [*[at_once] * (count // at_once), count % at_once]
+            if batch
+        ]
+    )
     low, high = np.quantile(shares, [0.025, 0.975])
     return Chance(
         n_series=int(judged[0]),
@@ -93,32 +101,53 @@ def _means(courses: Courses) -> Array:
     return total / np.maximum(np.bincount(courses.series[known], minlength=n_series), 1)
 
 
-def _repeated(courses: Courses, count: int) -> Courses:
-    shift = np.repeat(np.arange(count) * len(courses.values), len(courses.starts))
-    return Courses(
-        values=np.tile(courses.values, count),
-        session=np.tile(courses.clock, count),
-        starts=np.tile(courses.starts, count) + shift,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Noise:
+    """What courses without any rupture look like: level, spread and autocorrelation of the real ones."""
 
+    courses: Courses
+    measure: Measure
+    level: Array
+    sigma: Array
+    phi: float
 
-def _noise(courses: Courses, many: Courses, count: int, measure: Measure, rng: np.random.Generator) -> Courses:
-    phi = autocorrelation(courses)
-    spread = successive_spread(courses)
-    variance = np.maximum(spread.variance, measure.step**2 / 12)
-    sigma, _ = shrink(variance, np.maximum(spread.df, 1e-9), measure.prior)
-    noise = rng.standard_normal(len(many.values))
-    before: Array | None = None
-    for rows in TimeSteps.of(many.starts, many.lengths):
-        if before is not None:
-            noise[rows] = phi * noise[before[: len(rows)]] + np.sqrt(1 - phi**2) * noise[rows]
-        before = rows
-    level, width = np.tile(_means(courses), count), np.tile(sigma, count)
-    raw = level[many.series] + width[many.series] * noise
-    steps = np.rint((raw - measure.low) / measure.step)
-    values = np.clip(measure.low + steps * measure.step, measure.low, measure.high)
-    values[np.isnan(many.values)] = np.nan
-    return Courses(values=values, session=many.session, starts=many.starts)
+    @classmethod
+    def of(cls, courses: Courses, measure: Measure) -> _Noise:
+        spread = successive_spread(courses)
+        variance = np.maximum(spread.variance, measure.step**2 / 12)
+        sigma, _ = shrink(variance, np.maximum(spread.df, 1e-9), measure.prior)
+        return cls(
+            courses=courses, measure=measure, level=_means(courses), sigma=sigma, phi=autocorrelation(courses)
+        )
+
+    def draw(self, count: int, rng: np.random.Generator) -> Courses:
+        """Return `count` replicates, one behind the other."""
+        many = self._repeated(count)
+        noise = self._autocorrelated(many, rng)
+        raw = np.tile(self.level, count)[many.series] + np.tile(self.sigma, count)[many.series] * noise
+        measure = self.measure
+        steps = np.rint((raw - measure.low) / measure.step)
+        values = np.clip(measure.low + steps * measure.step, measure.low, measure.high)
+        values[np.isnan(many.values)] = np.nan
+        return Courses(values=values, session=many.session, starts=many.starts)
+
+    def _repeated(self, count: int) -> Courses:
+        courses = self.courses
+        shift = np.repeat(np.arange(count) * len(courses.values), len(courses.starts))
+        return Courses(
+            values=np.tile(courses.values, count),
+            session=np.tile(courses.clock, count),
+            starts=np.tile(courses.starts, count) + shift,
+        )
+
+    def _autocorrelated(self, many: Courses, rng: np.random.Generator) -> Array:
+        noise = rng.standard_normal(len(many.values))
+        before: Array | None = None
+        for rows in TimeSteps.of(many.starts, many.lengths):
+            if before is not None:
+                noise[rows] = self.phi * noise[before[: len(rows)]] + np.sqrt(1 - self.phi**2) * noise[rows]
+            before = rows
+        return noise
 
 
 def _share(
