@@ -1,0 +1,116 @@
+"""Options that several commands share, and what they mean to the readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alliance.errors import UsageError
+
+if TYPE_CHECKING:
+    from alliance.readers import ReadOptions
+    from alliance.scale import Norm, Scale
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file; - reads standard input.")]
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", help="Id of the form, or a TOML definition; not with a `scale` column.")
+]
+ScalesOption = Annotated[list[Path] | None, typer.Option("--scales", help="A folder of definitions of your own.")]
+MapOption = Annotated[Path | None, typer.Option("--map", help="A mapping file for foreign column names and words.")]
+MissingOption = Annotated[
+    list[str] | None, typer.Option("--missing", help="Codes for an unanswered item, such as -99,999.")
+]
+OnErrorOption = Annotated[
+    str, typer.Option("--on-error", help="stop: refuse the file. drop: leave out what cannot be used, and list it.")
+]
+KeepOption = Annotated[
+    str | None, typer.Option("--keep", help="first or last, of forms that are there twice and differ.")
+]
+DateFormatOption = Annotated[str | None, typer.Option("--date-format", help="ymd, dmy or mdy.")]
+SheetOption = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
+AttendanceOption = Annotated[
+    Path | None, typer.Option("--attendance", help="A second file with the appointments: case, date, attendance.")
+]
+MethodOption = Annotated[str, typer.Option("--method", help="Rupture method: predictive-limit or reliable-drop.")]
+AlphaOption = Annotated[
+    float | None, typer.Option("--alpha", help="predictive-limit: one-sided error rate of a verdict. [0.01]")
+]
+SdOption = Annotated[float | None, typer.Option("--sd", help="Between-person standard deviation of the total.")]
+ReliabilityOption = Annotated[float | None, typer.Option("--reliability", help="Reliability of the total.")]
+WithinSdOption = Annotated[float | None, typer.Option("--within-sd", help="Within-person SD of the total.")]
+SemOption = Annotated[
+    float | None, typer.Option("--sem", help="Standard error of measurement of the total, for the risk rules.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")]
+
+
+def one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
+    """Return `value` if it is known; a wrong one is a usage error that names them all."""
+    if value is not None and value not in known:
+        message = f"{option} is one of {', '.join(known)}, got '{value}'"
+        raise UsageError(message, hint="see --help")
+    return value
+
+
+def read_options(
+    *,
+    map: Path | None = None,
+    missing: list[str] | None = None,
+    on_error: str = "stop",
+    keep: str | None = None,
+    date_format: str | None = None,
+    sheet: str | None = None,
+) -> ReadOptions:
+    """Return the options of the readers that a command line asks for."""
+    from alliance.readers import ReadOptions, read_mapping
+
+    return ReadOptions(
+        mapping=None if map is None else read_mapping(map),
+        missing=tuple(code.strip() for codes in missing or () for code in codes.split(",")),
+        on_error=one_of("--on-error", on_error, ("stop", "drop")),
+        keep=one_of("--keep", keep, ("first", "last")),
+        date_format=one_of("--date-format", date_format, ("ymd", "dmy", "mdy")),
+        sheet=sheet,
+    )
+
+
+def find_scale(scale: str | None, scales: list[Path] | None) -> Scale | None:
+    """Return the named form, or None where the file names its forms itself."""
+    from alliance.scale import load_scale
+
+    return None if scale is None else load_scale(scale, folders=tuple(scales or ()))
+
+
+def given_norm(sd: float | None, reliability: float | None) -> Norm | None:
+    """Return the norm given on the command line; one number alone is a usage error."""
+    if sd is None and reliability is None:
+        return None
+    if sd is None or reliability is None or not sd > 0 or not 0 <= reliability < 1:
+        message = "--sd above 0 and --reliability from 0 to below 1 belong together"
+        raise UsageError(message, hint="give both, or --within-sd alone")
+    from alliance.scale import Norm
+
+    return Norm(sd=sd, reliability=reliability, status="derived", source="given on the command line")
+
+
+def positive(option: str, value: float | None) -> float | None:
+    """Return `value` if it is above 0 or not given."""
+    if value is not None and not value > 0:
+        message = f"{option} must be above 0, got {value:g}"
+        raise UsageError(message, hint="see --help")
+    return value
+
+
+def method_settings(method: str, alpha: float | None) -> dict[str, Any]:
+    """Return the parameters of a method that the command line sets."""
+    if alpha is None:
+        return {}
+    if method != "predictive-limit":
+        message = f"--alpha belongs to predictive-limit, not to {method}"
+        raise UsageError(message, hint="leave it out")
+    if not 0 < alpha < 0.5:  # noqa: PLR2004  one side of a distribution
+        message = f"--alpha must lie between 0 and 0.5, got {alpha:g}"
+        raise UsageError(message, hint="the default is 0.01")
+    return {"alpha": alpha}

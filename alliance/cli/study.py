@@ -1,0 +1,411 @@
+"""`alliance analyze, score, flag, risk, check`: from a file to scores, findings and reports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alliance.cli.options import (
+    AlphaOption,
+    AttendanceOption,
+    DateFormatOption,
+    FileArgument,
+    KeepOption,
+    MapOption,
+    MethodOption,
+    MissingOption,
+    OnErrorOption,
+    QuietOption,
+    ReliabilityOption,
+    ScaleOption,
+    ScalesOption,
+    SdOption,
+    SemOption,
+    SheetOption,
+    WithinSdOption,
+    find_scale,
+    given_norm,
+    method_settings,
+    one_of,
+    positive,
+    read_options,
+)
+from alliance.cli.output import Format, FormatOption, emit
+from alliance.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from alliance.readers import Loaded
+    from alliance.scale import Scale
+
+DATA_EXIT = 3
+
+
+def analyze(
+    file: FileArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")],
+    scale: ScaleOption = None,
+    scales: ScalesOption = None,
+    map: MapOption = None,
+    missing: MissingOption = None,
+    on_error: OnErrorOption = "stop",
+    keep: KeepOption = None,
+    date_format: DateFormatOption = None,
+    sheet: SheetOption = None,
+    attendance: AttendanceOption = None,
+    method: MethodOption = "predictive-limit",
+    alpha: AlphaOption = None,
+    sd: SdOption = None,
+    reliability: ReliabilityOption = None,
+    within_sd: WithinSdOption = None,
+    sem: SemOption = None,
+    to: Annotated[str, typer.Option("--to", help="Format of the result tables: csv or parquet.")] = "csv",
+    limit: Annotated[int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")] = 20,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are not ours.")] = False,
+    quiet: QuietOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Score a study, flag ruptures, list early dropout risk, write files and a report: the main job.
+
+    Writes scores, flags, episodes, risk, report.html and manifest.json, all or none, and prints the triage list.
+
+    Example: alliance analyze study.csv --scale wai-sr -o out/
+    """
+    from alliance.study import Request, analyze
+
+    if str(file) == "-":
+        message = "analyze needs a file: its manifest names what was analysed"
+        raise UsageError(message, hint="`alliance score -` reads standard input")
+    request = Request(
+        path=file,
+        scale=find_scale(scale, scales),
+        folders=tuple(scales or ()),
+        read=read_options(
+            map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
+        ),
+        attendance=attendance,
+        method=method,
+        settings=method_settings(method, alpha),
+        norm=given_norm(sd, reliability),
+        within_sd=positive("--within-sd", within_sd),
+        sem=positive("--sem", sem),
+        to=one_of("--to", to, ("csv", "parquet")),
+    )
+    with _progress(quiet=quiet) as tell:
+        result = analyze(request, output, force=force, progress=tell)
+    if format is Format.TABLE:
+        from alliance.report.terminal import triage
+
+        plain = not _encodes("→")
+        typer.echo(triage(result.view, width=_width(), colour=_colour(), unicode=not plain, limit=limit), nl=False)
+        if not quiet:
+            typer.echo(f"Results: {output}", err=True)
+        return
+    _emit_triage(result, format)
+
+
+def _emit_triage(result: Any, format: Format) -> None:
+    from dataclasses import asdict
+
+    if format is Format.JSON:
+        import json
+
+        view = asdict(result.view)
+        typer.echo(json.dumps({"schema": 1, **view, "manifest": result.manifest}, ensure_ascii=False, indent=2))
+        return
+    columns = ("case", "session", "level", "points", "last_rating", "rupture", "reasons", "prompts", "not_evaluable")
+    rows = [asdict(case) for case in result.view.cases]
+    joined = [
+        {name: "; ".join(row[name]) if isinstance(row[name], tuple) else row[name] for name in columns} for row in rows
+    ]
+    emit(joined, columns=columns, format=format)
+
+
+def score(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file; - reads standard input.")] = None,
+    scale: ScaleOption = None,
+    scales: ScalesOption = None,
+    answers: Annotated[
+        str | None, typer.Option("--answers", help="One form: its answers in item order, empty = not answered.")
+    ] = None,
+    map: MapOption = None,
+    missing: MissingOption = None,
+    on_error: OnErrorOption = "stop",
+    keep: KeepOption = None,
+    date_format: DateFormatOption = None,
+    sheet: SheetOption = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file to write instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: QuietOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Score the forms of a file, or one form on the command line.
+
+    Example: alliance score study.csv --scale wai-sr --format csv
+
+    Example: alliance score --scale srs --answers 9.1,8.7,9.0,8.8
+    """
+    form = find_scale(scale, scales)
+    if answers is not None:
+        _score_one(_need(form, "--scale"), answers, format)
+        return
+    if file is None:
+        message = "give a file, or one form with --answers"
+        raise UsageError(message, hint="see `alliance score --help`")
+    options = read_options(
+        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
+    )
+    loaded, frames = _scored(file, form, options, scales, quiet=quiet)
+    names = list(dict.fromkeys(name for each in loaded.scales.values() for name in each.subscales))
+    columns = ("scale", "case", "session", "date", "therapist", "rater", *names, "total", "n_missing", "note")
+    rows = [row for each in frames.values() for row in _records(each)]
+    if output is None:
+        emit(rows, columns=columns, format=format)
+        return
+    from alliance.cli.output import csv_text
+    from alliance.report.files import write_file
+
+    write_file(output, csv_text(rows, columns).encode(), force=force)
+
+
+def _score_one(form: Scale, answers: str, format: Format) -> None:
+    from alliance.scoring import score_form
+
+    found = score_form([cell.strip() for cell in answers.split(",")], form)
+    emit([found], columns=tuple(found), format=format)
+
+
+def flag(
+    file: FileArgument,
+    scale: ScaleOption = None,
+    scales: ScalesOption = None,
+    map: MapOption = None,
+    missing: MissingOption = None,
+    on_error: OnErrorOption = "stop",
+    keep: KeepOption = None,
+    date_format: DateFormatOption = None,
+    sheet: SheetOption = None,
+    method: MethodOption = "predictive-limit",
+    alpha: AlphaOption = None,
+    sd: SdOption = None,
+    reliability: ReliabilityOption = None,
+    within_sd: WithinSdOption = None,
+    episodes: Annotated[bool, typer.Option("--episodes", help="Print episodes instead of flags.")] = False,
+    quiet: QuietOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Flag ruptures and repairs in a file of answers.
+
+    Example: alliance flag study.csv --scale wai-sr --method reliable-drop --within-sd 0.25
+    """
+    from alliance import frames
+    from alliance.rupture import flag, require_alliance
+
+    options = read_options(
+        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
+    )
+    loaded, scored = _scored(file, find_scale(scale, scales), options, scales, quiet=quiet)
+    form = _alliance_form(loaded, require_alliance)
+    flags, found = flag(
+        scored[form.id],
+        form,
+        method=method,
+        norm=given_norm(sd, reliability),
+        within_sd=positive("--within-sd", within_sd),
+        **method_settings(method, alpha),
+    )
+    table, columns = (found, frames.EPISODES) if episodes else (flags, frames.FLAGS)
+    emit(_records(table), columns=columns, format=format)
+
+
+def risk(
+    file: FileArgument,
+    scale: ScaleOption = None,
+    scales: ScalesOption = None,
+    map: MapOption = None,
+    missing: MissingOption = None,
+    on_error: OnErrorOption = "stop",
+    keep: KeepOption = None,
+    date_format: DateFormatOption = None,
+    sheet: SheetOption = None,
+    attendance: AttendanceOption = None,
+    sem: SemOption = None,
+    quiet: QuietOption = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """List early dropout risk by transparent rules, in triage order.
+
+    Example: alliance risk study.csv --scale srs --sem 1.2
+    """
+    from alliance import frames
+    from alliance.dropout import risk
+    from alliance.readers import ReadOptions, read_attendance
+    from alliance.rupture import require_alliance
+
+    options = read_options(
+        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
+    )
+    loaded, scored = _scored(file, find_scale(scale, scales), options, scales, quiet=quiet)
+    form = _alliance_form(loaded, require_alliance)
+    appointments = loaded.appointments if len(loaded.appointments) else None
+    if attendance is not None:
+        appointments = read_attendance(attendance, options=ReadOptions())
+    table = risk(scored[form.id], form, appointments=appointments, sem=positive("--sem", sem))
+    emit(_records(table), columns=frames.RISK, format=format)
+
+
+def check(
+    file: FileArgument,
+    scale: ScaleOption = None,
+    scales: ScalesOption = None,
+    map: MapOption = None,
+    missing: MissingOption = None,
+    date_format: DateFormatOption = None,
+    sheet: SheetOption = None,
+    write_map: Annotated[Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing mapping.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Say what is in a file and everything that is wrong with it; change nothing.
+
+    Ends with exit code 3 if the file would be refused. Every problem cell: --format csv.
+
+    Example: alliance check export.csv --scale wai-sr --write-map map.toml
+    """
+    from alliance.frames import REJECTED
+    from alliance.readers import draft_mapping, inspect
+
+    form = find_scale(scale, scales)
+    options = read_options(map=map, missing=missing, date_format=date_format, sheet=sheet)
+    if write_map is not None:
+        from alliance.report.files import write_file
+
+        text = draft_mapping(file, form, options=options, folders=tuple(scales or ()))
+        write_file(write_map, text.encode(), force=force)
+        typer.echo(f"Mapping drafted: {write_map}. Look at every line, then use it with --map.", err=True)
+    found = inspect(file, form, options=options, folders=tuple(scales or ()))
+    if format is Format.TABLE:
+        typer.echo("\n".join(_summary(found)))
+    else:
+        emit(found.problems, columns=REJECTED, format=format)
+    if found.troubles:
+        typer.echo("\n".join(str(trouble) for trouble in found.troubles), err=True)
+        raise typer.Exit(DATA_EXIT)
+
+
+def _summary(found: Any) -> Iterator[str]:
+    """Yield what a file holds, a line each."""
+    yield f"{found.rows} rows, {found.forms} forms of {found.cases} cases, {found.sessions} sessions"
+    facts = (
+        ("forms", ", ".join(found.scales)),
+        ("raters", ", ".join(found.raters)),
+        ("shape", found.shape),
+        ("encoding", found.encoding),
+        ("delimiter", found.delimiter),
+        ("sheet", found.sheet),
+        ("header", f"line {found.header_line}" if found.header_line else ""),
+    )
+    yield from (f"{name}: {value}" for name, value in facts if value)
+    yield from (f"column {role.column}: {role.role} ({role.evidence})" for role in found.roles)
+    if found.unused:
+        yield f"not used: {', '.join(found.unused)}"
+    yield from (f"note: {note}" for note in found.notes)
+    yield "" if found.troubles else "nothing is wrong with this file"
+
+
+def _scored(
+    file: Path, form: Scale | None, options: Any, scales: list[Path] | None, *, quiet: bool
+) -> tuple[Loaded, dict[str, pd.DataFrame]]:
+    from alliance.readers import load
+    from alliance.scoring import score
+
+    loaded = load(file, form, options=options, folders=tuple(scales or ()))
+    if not quiet:
+        _tell_notes(loaded.notes)
+        _tell_notes(_rejected(loaded))
+    scored = {name: score(loaded.responses[name], loaded.scales[name]) for name in loaded.responses}
+    return loaded, {name: frame.assign(scale=name) for name, frame in scored.items()}
+
+
+def _rejected(loaded: Loaded) -> Iterator[str]:
+    """Yield every cell that was left out, in the words of the error it would have been."""
+    for row in loaded.rejected.itertuples():
+        item = f", {row.item} = {row.value}" if row.item else ""
+        yield f"left out, line {row.line}: case {row.case}, session {row.session}{item}: {row.problem}"
+
+
+def _tell_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _alliance_form(loaded: Loaded, require: Callable[[Scale], None]) -> Scale:
+    """Return the first form of a file that measures the alliance."""
+    forms = list(loaded.scales.values())
+    for form in forms:
+        with contextlib.suppress(UsageError):
+            require(form)
+            return form
+    require(forms[0])
+    return forms[0]
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return rows as plain values; a date is its day."""
+    shown = frame.copy()
+    if "date" in shown.columns:
+        shown["date"] = shown["date"].dt.strftime("%Y-%m-%d")
+    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
+
+
+def _need(form: Scale | None, option: str) -> Scale:
+    if form is None:
+        message = f"{option} is missing"
+        raise UsageError(message, hint="`alliance scales list` names the forms")
+    return form
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Give a progress bar on a terminal, and nothing anywhere else."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            task = tasks.setdefault(step, None) or bar.add_task(step, total=total)
+            tasks[step] = task
+            bar.update(task, completed=done, total=max(total, done))
+
+        yield tell
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _encodes(text: str) -> bool:
+    """Return whether standard output can print `text`."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

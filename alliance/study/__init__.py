@@ -1,0 +1,344 @@
+"""The whole flow over a file: read, score, flag, risk, report; with the manifest that says what was run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alliance.dropout.instrument import local_sem
+from alliance.errors import UsageError
+from alliance.frames import EPISODES, FLAGS, KEYS, RISK, Forms
+from alliance.report.files import OutputFolder
+from alliance.report.tables import TableFile
+from alliance.report.view import StudyView
+from alliance.rupture import Group, judge, require_alliance
+from alliance.rupture.chance import Chance, chance
+from alliance.rupture.findings import Judged, episode_columns, flag_columns
+from alliance.rupture.prior import Prior, estimate_prior
+from alliance.rupture.registry import Measure, Method, get_method, measure_of
+from alliance.scale import Norm, Scale
+from alliance.study import risks
+from alliance.study.manifest import manifest_of, manifest_text
+from alliance.study.passes import Block, Spill, Tally, forms_of, score_forms
+from alliance.study.summary import Facts, view_of
+
+if TYPE_CHECKING:
+    from alliance.readers import ReadOptions
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[str, int, int], None]
+
+MANIFEST = "manifest.json"
+CHANCE_FORMS = 10_000
+CHANCE_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run is asked to do; everything that changes a number is in the manifest.
+
+    `scale` is None when the file names its forms itself. `settings` are parameters of the method. `sem` is the
+    standard error of measurement for the dropout rules, `within_sd` the one for ruptures.
+    """
+
+    path: Path
+    scale: Scale | None
+    folders: tuple[Path, ...] = ()
+    read: ReadOptions | None = None
+    attendance: Path | None = None
+    method: str = "predictive-limit"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    norm: Norm | None = None
+    within_sd: float | None = None
+    sem: float | None = None
+    to: str = "csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run found: the view every report is drawn from, the manifest, and the tables for JSON."""
+
+    view: StudyView
+    manifest: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def analyze(
+    request: Request, folder: Path, *, force: bool = False, progress: Progress | None = None
+) -> Result:
+    """Read, score, flag, list risk, and write every result file into `folder`, all or none.
+
+    Parameters
+    ----------
+    request : Request
+    folder : Path
+        Results of an earlier run in it are replaced; other files of the same names only with `force`.
+    progress : callable, optional
+        Told the step, how much of it is done, and how much there is.
+
+    Raises
+    ------
+    AllianceError
+        If the file, the form or the folder cannot be used; nothing is written then.
+    """
+    tell = progress or (lambda _step, _done, _total: None)
+    _refuse_foreign(folder, request, force=force)
+    with OutputFolder(folder) as out, ExitStack() as spills:
+        run = _first_pass(request, out, spills, tell)
+        result = _second_pass(request, run, out, tell)
+        out.publish(last=MANIFEST)
+    return result
+
+
+def output_names(request: Request) -> list[str]:
+    """Return the names of the files a run writes."""
+    tables = ["scores", "flags", "episodes", "risk"]
+    if request.read is not None and request.read.on_error == "drop":
+        tables.append("rejected")
+    return [*(f"{name}.{request.to}" for name in tables), "report.html", MANIFEST]
+
+
+def _refuse_foreign(folder: Path, request: Request, *, force: bool) -> None:
+    there = [name for name in output_names(request) if (folder / name).exists()]
+    ours = (folder / MANIFEST).is_file() and b'"alliance_version"' in (folder / MANIFEST).read_bytes()[:4096]
+    if there and not ours and not force:
+        message = f"'{folder}' holds files that are not the results of an earlier run"
+        raise UsageError(message, where=there, hint="choose another folder, or replace them with --force")
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """One form of the study: its courses laid aside, and what was counted."""
+
+    scale: Scale
+    spill: Spill
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What the first pass leaves for the second."""
+
+    parts: list[_Part]
+    notes: tuple[str, ...]
+    lane: str
+    appointments: Any = None
+    synthetic: bool = False
+
+
+def _first_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Progress) -> _Run:
+    from alliance.readers.fast import Odd
+
+    try:
+        layout = _plain_layout(request)
+        blocks = _plain_blocks(request, layout)
+        part = _Part(scale=_require_scale(request), spill=spills.enter_context(Spill(out.folder)))
+        with _scores_file(request, [part.scale], out) as table:
+            _score_blocks(blocks, part, table, tell, _guessed_rows(request.path))
+        return _Run(parts=[part], notes=(), lane="fast", synthetic="synthetic" in layout.names)
+    except Odd as odd:
+        spills.close()
+        return _tolerant_pass(request, out, spills, tell, str(odd))
+
+
+def _plain_layout(request: Request) -> Any:
+    from alliance.readers.fast import Odd, plain_layout
+
+    if request.scale is None or request.attendance is not None or not _is_default(request.read):
+        raise Odd("options of its own")
+    if request.path.suffix.lower() not in {".csv", ".tsv", ".txt"} or not request.path.is_file():
+        raise Odd("a file that is no plain text")
+    return plain_layout(request.path, request.scale)
+
+
+def _is_default(options: ReadOptions | None) -> bool:
+    return options is None or replace(options, on_error="stop") == type(options)()
+
+
+def _plain_blocks(request: Request, layout: Any) -> Iterator[Forms]:
+    from alliance.readers.fast import plain_blocks
+
+    return plain_blocks(request.path, _require_scale(request), layout)
+
+
+def _require_scale(request: Request) -> Scale:
+    if request.scale is None:
+        message = "the form is not named"
+        raise UsageError(message, hint="say --scale ID; `alliance scales list` names them")
+    return request.scale
+
+
+def _tolerant_pass(
+    request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str
+) -> _Run:
+    from alliance.readers import ReadOptions, load, read_attendance
+
+    options = request.read or ReadOptions()
+    loaded = load(request.path, request.scale, options=options, folders=request.folders)
+    appointments = loaded.appointments if len(loaded.appointments) else None
+    if request.attendance is not None:
+        appointments = read_attendance(request.attendance, options=ReadOptions())
+    parts = [
+        _Part(scale=loaded.scales[name], spill=spills.enter_context(Spill(out.folder)))
+        for name in loaded.responses
+    ]
+    with _scores_file(request, [part.scale for part in parts], out) as table:
+        for part in parts:
+            frame = loaded.responses[part.scale.id]
+            _score_blocks(iter([forms_of(frame, part.scale)] if len(frame) else []), part, table, tell, len(frame))
+    if options.on_error == "drop":
+        with TableFile(out, "rejected", list(loaded.rejected.columns), to=request.to) as table:
+            table.write({name: loaded.rejected[name].to_numpy() for name in loaded.rejected.columns})
+    return _Run(
+        parts=parts,
+        notes=loaded.notes,
+        lane=f"tolerant: {why}",
+        appointments=appointments,
+        synthetic=_says_synthetic(request.path),
+    )
+
+
+def _scores_file(request: Request, scales: list[Scale], out: OutputFolder) -> TableFile:
+    names = list(dict.fromkeys(name for scale in scales for name in scale.subscales))
+    return TableFile(out, "scores", ["scale", *KEYS, *names, "total", "n_missing", "note"], to=request.to)
+
+
+def _guessed_rows(path: Path) -> int:
+    """Return about how many rows a text file has, by its size and the length of its first lines."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    return int(path.stat().st_size / max(len(head), 1) * head.count(b"\n"))
+
+
+def _score_blocks(blocks: Iterator[Forms], part: _Part, table: TableFile, tell: Progress, total: int) -> None:
+    for forms in blocks:
+        block, columns = score_forms(forms, part.scale)
+        table.write(columns)
+        part.tally.add(block, part.scale)
+        part.spill.append(block)
+        tell("scoring forms", part.tally.n_forms, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A method and all it is told, the same for every block: one measure, with its prior, for each rater."""
+
+    scale: Scale
+    method: Method
+    measures: Mapping[str, Measure]
+    settings: Mapping[str, Any]
+
+    def __call__(self, block: Block) -> list[Judged]:
+        """Return what the method says of every rater's courses."""
+        return [self.of(group) for group in block.groups(self.scale)]
+
+    def of(self, group: Group) -> Judged:
+        """Return what the method says of one rater's courses."""
+        return judge(group, self.scale, self.method, self.measures[group.rater], **self.settings)
+
+
+def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress) -> Result:
+    notes = list(run.notes)
+    part = _alliance_part(run, notes)
+    judge_block = _judge_of(request, part)
+    lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale)
+    booked = risks.appointments_of(run.appointments)
+    with (
+        TableFile(out, "flags", list(FLAGS), to=request.to) as flags,
+        TableFile(out, "episodes", list(EPISODES), to=request.to) as episodes,
+    ):
+        for number in range(len(part.spill)):
+            block = part.spill.block(number)
+            judged = judge_block(block)
+            flags.write(flag_columns(judged, block.cases))
+            episodes.write(episode_columns(judged, block.cases))
+            lists.add(block, booked)
+            tell("judging blocks", number + 1, len(part.spill))
+    lists.add_absent(part.spill, booked)
+    with TableFile(out, "risk", list(RISK), to=request.to) as table:
+        table.write(lists.columns())
+    facts = Facts(
+        request_path=request.path,
+        tally=part.tally,
+        n_forms=sum(each.tally.n_forms for each in run.parts),
+        scales=tuple(each.scale for each in run.parts),
+        synthetic=run.synthetic,
+        notes=tuple(notes),
+        chance=_chance(part, judge_block),
+    )
+    view = view_of(facts, lists, part.spill, judge_block)
+    from alliance.report.html import page
+
+    out.write("report.html", page(view).encode())
+    manifest = manifest_of(request, run.lane, run.parts, judge_block, lists, facts, out.digests())
+    out.write(MANIFEST, manifest_text(manifest))
+    return Result(view=view, manifest=manifest, notes=tuple(notes))
+
+
+def _alliance_part(run: _Run, notes: list[str]) -> _Part:
+    """Return the form whose falls are ruptures; the others are scored only, and that is told."""
+    able = [part for part in run.parts if _measures_alliance(part.scale)]
+    if not able:
+        require_alliance(run.parts[0].scale)
+    chosen = able[0]
+    for part in run.parts:
+        if part is not chosen:
+            notes.append(f"{part.scale.id} is scored only: ruptures and risk are judged on {chosen.scale.id}")
+    if chosen.scale.status == "provisional":
+        notes.append(f"{chosen.scale.id}: the key is provisional, not fully confirmed")
+    return chosen
+
+
+def _measures_alliance(scale: Scale) -> bool:
+    return scale.construct in {"alliance", "session"} and scale.direction == "higher_is_better"
+
+
+def _judge_of(request: Request, part: _Part) -> Judge:
+    base = replace(measure_of(part.scale, norm=request.norm), within_sd=request.within_sd)
+    priors: dict[str, Prior] = {
+        rater: estimate_prior(part.tally.spread(rater), step=base.step, within_sd=request.within_sd)
+        for rater in sorted(part.tally.spreads)
+    }
+    return Judge(
+        scale=part.scale,
+        method=get_method(request.method),
+        measures={rater: replace(base, prior=prior) for rater, prior in priors.items()},
+        settings=request.settings,
+    )
+
+
+def _instrument(request: Request, part: _Part) -> Any:
+    from alliance.dropout import instrument_of
+
+    instrument = instrument_of(part.scale, sem=request.sem)
+    rater = part.scale.perspective
+    if instrument.sem is None and rater in part.tally.spreads:
+        return replace(instrument, sem=local_sem(part.tally.spread(rater)))
+    return instrument
+
+
+def _chance(part: _Part, judge_block: Judge) -> Chance | None:
+    """Return what noise alone would flag: from the whole caseload, or its first 10,000 forms."""
+    rater = part.scale.perspective if part.scale.perspective in judge_block.measures else ""
+    for number in range(len(part.spill)):
+        block = part.spill.block(number)
+        last = min(int(np.searchsorted(block.case, block.case[min(CHANCE_FORMS, len(block.case) - 1)])), len(block.cases))
+        sample = block.take(np.arange(max(last, 1) if len(block.case) > CHANCE_FORMS else len(block.cases)))
+        for group in sample.groups(part.scale):
+            if group.rater == (rater or group.rater):
+                measure = judge_block.measures[group.rater]
+                found = chance(group.total, measure, judge_block.method, seed=CHANCE_SEED, **judge_block.settings)
+                return found if found.n_series else None
+    return None
+
+
+def _says_synthetic(path: Path) -> bool:
+    """Return whether a text file marks its rows as synthetic, in a column of that name."""
+    with path.open("rb") as file:
+        header = file.readline(1 << 16).lower()
+    return b"synthetic" in header.translate(bytes.maketrans(b";\t", b",,"), b'"\r\n').split(b",")

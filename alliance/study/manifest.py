@@ -1,0 +1,83 @@
+"""The manifest: what was run on what, so that equal manifests mean equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alliance import __version__
+
+if TYPE_CHECKING:
+    from alliance.study import Judge, Request, _Part
+    from alliance.study.risks import RiskList
+    from alliance.study.summary import Facts
+
+
+def manifest_of(
+    request: Request,
+    lane: str,
+    parts: list[_Part],
+    judge: Judge,
+    risks: RiskList,
+    facts: Facts,
+    outputs: dict[str, str],
+) -> dict[str, Any]:
+    """Return the manifest of a run. It holds no clock, no path and no client data.
+
+    Names of the input files are their base names; `priors` are frozen there, one for each rater.
+    """
+    return {
+        "alliance_version": __version__,
+        "schema": 1,
+        "inputs": [_file(path) for path in (request.path, request.attendance) if path is not None],
+        "reader": lane,
+        "read_options": _read_options(request),
+        "scales": [
+            {"id": part.scale.id, "status": part.scale.status, "sha256": part.scale.sha256, "n_forms": part.tally.n_forms}
+            for part in parts
+        ],
+        "method": {
+            "name": judge.method.name,
+            "online": judge.method.online,
+            "source": judge.method.source,
+            "score": "total",
+            "settings": dict(judge.settings),
+            "norm": None if request.norm is None else asdict(request.norm),
+            "within_sd": request.within_sd,
+            "priors": {rater: asdict(measure.prior) for rater, measure in judge.measures.items()},
+        },
+        "risk": {"rules": "DRF-1", "instrument": _instrument(risks)},
+        "chance": None if facts.chance is None else asdict(facts.chance),
+        "counts": {"cases": len(risks.where), "forms": facts.n_forms},
+        "synthetic": facts.synthetic,
+        "outputs": outputs,
+    }
+
+
+def manifest_text(manifest: dict[str, Any]) -> bytes:
+    """Return a manifest as JSON, keys in a fixed order."""
+    return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _file(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _read_options(request: Request) -> dict[str, Any]:
+    return {} if request.read is None else json.loads(json.dumps(asdict(request.read)))
+
+
+def _instrument(risks: RiskList) -> dict[str, Any]:
+    instrument = risks.instrument
+    return {
+        "scale": instrument.id,
+        "cutoff": instrument.cutoff,
+        "inclusive": instrument.inclusive,
+        "sem": instrument.sem,
+        "reference": {str(session): value for session, value in instrument.reference.items()},
+    }

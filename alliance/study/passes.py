@@ -1,0 +1,212 @@
+"""The two passes over a study: score every form and lay the courses aside; then judge them, block by block.
+
+The second pass needs what only the whole caseload knows (the prior, the error of measurement), so courses wait
+in a file without a name, and memory does not depend on how long the study is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+
+from alliance.courses import Courses
+from alliance.frames import Forms
+from alliance.psychometrics import Spread, successive_spread
+from alliance.rupture import Group, days
+from alliance.scale import Scale
+from alliance.scoring import note_codes, rater_differs, score_answers
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Scored forms of whole cases, rows in the order case, rater, session.
+
+    Attributes
+    ----------
+    case, rater : int, shape (forms,); places in `cases` and `raters`
+    session : int, shape (forms,)
+    date : datetime64[D], shape (forms,)
+    scores : score → float, shape (forms,)
+    """
+
+    case: Array
+    cases: Any
+    rater: Array
+    raters: tuple[str, ...]
+    session: Array
+    date: Array
+    scores: dict[str, Array]
+
+    def groups(self, scale: Scale) -> Iterator[Group]:
+        """Yield the courses of each rater, raters by name."""
+        for place in sorted(range(len(self.raters)), key=self.raters.__getitem__):
+            rows = slice(None) if len(self.raters) == 1 else np.flatnonzero(self.rater == place)
+            case = self.case[rows]
+            if len(case):
+                yield self._group(self.raters[place], case, rows, scale)
+
+    def _group(self, rater: str, case: Array, rows: Any, scale: Scale) -> Group:
+        starts = np.flatnonzero(np.diff(case, prepend=-1))
+        courses = Courses(
+            values=self.scores["total"][rows],
+            session=self.session[rows],
+            starts=starts,
+            day=days(self.date[rows]),
+        )
+        parts = {name: self.scores[name][rows] for name in scale.subscales}
+        return Group(rater=rater, place=case[starts], total=courses, parts=parts)
+
+    def take(self, cases: Array) -> Block:
+        """Return the forms of some cases only, renumbered in the order given."""
+        wanted = np.full(len(self.cases), -1)
+        wanted[cases] = np.arange(len(cases))
+        rows = np.flatnonzero(wanted[self.case] >= 0)
+        rows = rows[np.argsort(wanted[self.case[rows]], kind="stable")]
+        return Block(
+            case=wanted[self.case[rows]],
+            cases=self.cases.take(cases),
+            rater=self.rater[rows],
+            raters=self.raters,
+            session=self.session[rows],
+            date=self.date[rows],
+            scores={name: values[rows] for name, values in self.scores.items()},
+        )
+
+
+class Spill:
+    """Blocks laid aside in a file that nobody else can see and that is gone with the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `__exit__`
+        self._kept: list[tuple[int, Any, tuple[str, ...], tuple[str, ...]]] = []
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self._kept)
+
+    def append(self, block: Block) -> None:
+        """Lay a block aside; the names of its cases stay in memory."""
+        self._kept.append((self._file.tell(), block.cases, block.raters, tuple(block.scores)))
+        for array in (block.case, block.rater, block.session, block.date.view(np.int64), *block.scores.values()):
+            np.save(self._file, array)
+
+    def block(self, number: int) -> Block:
+        """Return a block as it was."""
+        start, cases, raters, names = self._kept[number]
+        self._file.seek(start)
+        case, rater, session, date, *scores = (np.load(self._file) for _ in range(4 + len(names)))
+        return Block(
+            case=case,
+            cases=cases,
+            rater=rater,
+            raters=raters,
+            session=session,
+            date=date.view("datetime64[D]"),
+            scores=dict(zip(names, scores, strict=True)),
+        )
+
+    def names(self, number: int) -> Any:
+        """Return the names of the cases of a block, an Arrow array."""
+        return self._kept[number][1]
+
+    def __enter__(self) -> Self:
+        """Return the spill itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What the first pass counts, and the spread of every course, by rater."""
+
+    n_forms: int = 0
+    n_cases: int = 0
+    n_scored: int = 0
+    spreads: dict[str, list[Spread]] = field(default_factory=dict)
+
+    def add(self, block: Block, scale: Scale) -> None:
+        """Count a block, and measure the spread of its courses."""
+        self.n_forms += len(block.case)
+        self.n_cases += len(block.cases)
+        self.n_scored += int(np.isfinite(block.scores["total"]).sum())
+        for group in block.groups(scale):
+            self.spreads.setdefault(group.rater, []).append(successive_spread(group.total))
+
+    def spread(self, rater: str) -> Spread:
+        """Return the spread of all courses of one rater."""
+        parts = self.spreads[rater]
+        return Spread(
+            variance=np.concatenate([part.variance for part in parts]),
+            df=np.concatenate([part.df for part in parts]),
+            pairs=np.concatenate([part.pairs for part in parts]),
+        )
+
+
+def score_forms(forms: Forms, scale: Scale) -> tuple[Block, dict[str, Any]]:
+    """Return the scored block, and its rows of the scores table as columns."""
+    import pyarrow as pa
+
+    scored = score_answers(forms.answers, forms.missing, scale)
+    raters = tuple(forms.raters.to_pylist())
+    differs = rater_differs(np.array(raters, dtype=object), scale)[forms.rater]
+    codes, texts = note_codes(scored, forms.answers, forms.missing, differs, scale)
+    block = Block(
+        case=forms.case,
+        cases=forms.cases,
+        rater=forms.rater,
+        raters=raters,
+        session=forms.session,
+        date=forms.date,
+        scores=scored.scores,
+    )
+    columns: dict[str, Any] = {
+        "scale": scale.id,
+        "case": pa.DictionaryArray.from_arrays(forms.case, forms.cases),
+        "session": forms.session,
+        "date": forms.date,
+        "therapist": pa.DictionaryArray.from_arrays(forms.therapist, forms.therapists),
+        "rater": pa.DictionaryArray.from_arrays(forms.rater, forms.raters),
+        **scored.scores,
+        "n_missing": scored.n_missing,
+        "note": pa.DictionaryArray.from_arrays(codes, pa.array(texts)),
+    }
+    return block, columns
+
+
+def forms_of(responses: Any, scale: Scale) -> Forms:
+    """Return a Responses frame as Forms."""
+    import pyarrow as pa
+
+    case, cases = responses["case"].factorize()
+    rater, raters = responses["rater"].factorize(sort=True)
+    therapist, therapists = responses["therapist"].factorize()
+    answers = responses[list(scale.items)].to_numpy(dtype=float).T
+    return Forms(
+        case=case,
+        cases=pa.array(cases, type=pa.string()),
+        session=responses["session"].to_numpy(dtype=np.int64),
+        date=responses["date"].to_numpy().astype("datetime64[D]"),
+        therapist=therapist,
+        therapists=pa.array(therapists, type=pa.string()),
+        rater=rater,
+        raters=pa.array(raters, type=pa.string()),
+        answers=answers,
+        missing=np.isnan(answers),
+    )
+
+
+def chosen(spill: Spill, cases: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], Block]]:
+    """Yield, for each block that holds some of `cases`, their places in `cases` and a block of them only."""
+    for number in sorted({number for number, _ in cases}):
+        places = [place for place, (block, _) in enumerate(cases) if block == number]
+        yield places, spill.block(number).take(np.array([cases[place][1] for place in places]))

@@ -1,0 +1,129 @@
+"""The risk list of a whole study: judged block by block, ordered once at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from alliance.dropout import Instrument, Ratings, risk_arrays, risk_columns, sides, visits_of
+from alliance.dropout.verdicts import LEVELS, percentiles, triage_order
+from alliance.dropout.visits import Appointments
+from alliance.frames import ATTENDANCE, RISK
+from alliance.scale import Scale
+from alliance.study.passes import Block, Spill
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booked:
+    """All appointments of a study, by the name of the case."""
+
+    names: Array
+    table: Appointments
+
+    def of(self, names: list[str]) -> Appointments:
+        """Return the appointments of some cases, numbered as those are."""
+        place = {name: number for number, name in enumerate(names)}
+        code = np.array([place.get(name, -1) for name in self.names.tolist()], dtype=np.int64)
+        rows = np.flatnonzero(code >= 0)
+        table = self.table
+        return Appointments(
+            case=code[rows], session=table.session[rows], date=table.date[rows], status=table.status[rows]
+        )
+
+
+def appointments_of(frame: Any) -> Booked | None:
+    """Return an Appointments frame as arrays; None where attendance is not known."""
+    if frame is None:
+        return None
+    status = {name: place for place, name in enumerate(ATTENDANCE)}
+    return Booked(
+        names=frame["case"].to_numpy(dtype=object),
+        table=Appointments(
+            case=np.zeros(len(frame), dtype=np.int64),
+            session=frame["session"].astype("Float64").to_numpy(dtype=float, na_value=np.nan),
+            date=frame["date"].to_numpy().astype("datetime64[D]"),
+            status=frame["attendance"].map(status).to_numpy(dtype=np.int64),
+        ),
+    )
+
+
+@dataclass(kw_only=True)
+class RiskList:
+    """Verdicts of all cases, in the order of the file until `order` is asked for.
+
+    `where` holds block and place of every case; block -1 is a case without any form.
+    """
+
+    instrument: Instrument
+    scale: Scale
+    parts: list[dict[str, Array]] = field(default_factory=list)
+    where: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, block: Block, booked: Booked | None) -> None:
+        """Judge the cases of one block."""
+        names = block.cases.to_pylist() if booked else []
+        ratings = Ratings(
+            case=block.case,
+            session=block.session,
+            rating=block.scores["total"],
+            side=self._sides(block),
+            date=block.date,
+        )
+        self._judge(ratings, booked.of(names) if booked else None, block.cases, number=len(self.parts))
+
+    def add_absent(self, spill: Spill, booked: Booked | None) -> None:
+        """Judge the cases that have appointments but not a single form."""
+        if booked is None:
+            return
+        with_form = {name for number in range(len(spill)) for name in spill.names(number).to_pylist()}
+        names = [name for name in dict.fromkeys(booked.names.tolist()) if name not in with_form]
+        if names:
+            import pyarrow as pa
+
+            nothing = np.zeros(0, dtype=np.int64)
+            self._judge(
+                Ratings(case=nothing, session=nothing, rating=np.zeros(0)),
+                booked.of(names),
+                pa.array(names),
+                number=-1,
+            )
+
+    def columns(self) -> dict[str, Any]:
+        """Return the Risk table in triage order."""
+        merged = self._merged()
+        order = self.order(merged)
+        cases = merged.pop("case")
+        return {"case": cases[order], **{name: values[order] for name, values in merged.items()}}
+
+    def order(self, merged: dict[str, Array] | None = None) -> Array:
+        """Return the cases in triage order, as places in the order of the file."""
+        table = merged or self._merged()
+        level = np.array([LEVELS.index(name) for name in LEVELS])[_codes(table["level"])]
+        return triage_order(level, table["points"], table["percentile"], table["session"])
+
+    def _sides(self, block: Block) -> Array:
+        return sides(np.array(block.raters), self.scale.perspective)[block.rater]
+
+    def _judge(self, ratings: Ratings, appointments: Appointments | None, cases: Any, *, number: int) -> None:
+        visits = visits_of(ratings, appointments, n_cases=len(cases))
+        verdicts = risk_arrays(visits, self.instrument)
+        columns = risk_columns(verdicts, np.arange(len(cases)))
+        columns["case"] = np.array(cases.to_pylist(), dtype=object)
+        self.parts.append({name: columns[name] for name in RISK})
+        self.where += [(number, place) for place in range(len(cases))]
+
+    def _merged(self) -> dict[str, Array]:
+        merged = {name: np.concatenate([part[name] for part in self.parts]) for name in RISK}
+        merged["percentile"] = percentiles(merged["last_rating"].astype(float))
+        return merged
+
+
+def _codes(levels: Array) -> Array:
+    code = np.zeros(len(levels), dtype=np.int64)
+    for place, name in enumerate(LEVELS):
+        code[levels == name] = place
+    return code

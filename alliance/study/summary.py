@@ -1,0 +1,199 @@
+"""What a run found → the view that every report is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alliance.report.view import CaseView, FlagView, SeriesView, StudyView
+from alliance.rupture.chance import Chance
+from alliance.rupture.findings import NOT_ENOUGH_DATA, Judged, flag_columns
+from alliance.rupture.verdict import LATE, OUTCOMES
+from alliance.scale import Scale
+from alliance.study.passes import Block, Spill, Tally, chosen
+
+if TYPE_CHECKING:
+    from alliance.study import Judge
+    from alliance.study.risks import RiskList
+
+Array = np.ndarray[Any, Any]
+
+SHOWN = 100
+"""Cases drawn in a report, in triage order; the tables hold all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a report says about the study as a whole."""
+
+    request_path: Path
+    tally: Tally
+    n_forms: int
+    scales: tuple[Scale, ...]
+    synthetic: bool
+    notes: tuple[str, ...]
+    chance: Chance | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Story:
+    """What the method said about one case: its findings, its courses, and the latest in one line."""
+
+    flags: tuple[FlagView, ...] = ()
+    series: tuple[SeriesView, ...] = ()
+    rupture: str = "not enough data: no form"
+
+
+def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyView:
+    """Return the view of a study: all counts, and its first cases in triage order with their courses."""
+    columns = risks.columns()
+    order = risks.order()
+    shown = [risks.where[place] for place in order[:SHOWN]]
+    stories: dict[int, _Story] = {}
+    for places, block in chosen(spill, [where for where in shown if where[0] >= 0]):
+        found = _stories(judge(block), block, judge.scale)
+        within = [place for place, where in enumerate(shown) if where[0] >= 0]
+        stories |= {within[place]: found[number] for number, place in enumerate(places)}
+    levels, counts = np.unique(columns["level"].astype(str), return_counts=True)
+    general = _lacking_everywhere(columns)
+    return StudyView(
+        source=facts.request_path.name,
+        forms=", ".join(_form(scale) for scale in facts.scales),
+        synthetic=facts.synthetic,
+        n_cases=len(risks.where),
+        n_forms=facts.n_forms,
+        counts=dict(zip(levels.tolist(), counts.tolist(), strict=True)),
+        prevalence="" if facts.chance is None else f"{facts.chance}.",
+        methods=(_method(judge), "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability."),
+        notes=(*facts.notes, *([f"not evaluable for any case: {'; '.join(general)}"] if general else [])),
+        cases=tuple(_case(columns, place, stories.get(place, _Story()), general) for place in range(len(shown))),
+        n_hidden=len(risks.where) - len(shown),
+    )
+
+
+def _form(scale: Scale) -> str:
+    mark = " (provisional key)" if scale.status == "provisional" else ""
+    return f"{scale.id}{mark}"
+
+
+def _method(judge: Judge) -> str:
+    settings = "".join(f", {name} {value}" for name, value in judge.settings.items())
+    priors = "; ".join(f"{rater}: {measure.prior}" for rater, measure in judge.measures.items())
+    return f"Ruptures: {judge.method.name} on the total of {judge.scale.id}{settings} ({priors})."
+
+
+def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
+    """Return what could not be evaluated for any case with a rating: told once, not case by case."""
+    rated = np.unique(columns["not_evaluable"][columns["n_ratings"] > 0].astype(str))
+    lists = [_split(text) for text in rated]
+    return tuple(entry for entry in lists[0] if all(entry in each for each in lists)) if lists else ()
+
+
+def _case(columns: Mapping[str, Array], place: int, story: _Story, general: tuple[str, ...]) -> CaseView:
+    row = {name: values[place] for name, values in columns.items()}
+    age = row["rating_age"]
+    return CaseView(
+        case=str(row["case"]),
+        session=int(row["session"]),
+        level=str(row["level"]),
+        points=int(row["points"]),
+        reasons=_split(row["reasons"]),
+        prompts=_split(row["prompts"]),
+        not_evaluable=tuple(entry for entry in _split(row["not_evaluable"]) if entry not in general),
+        basis="" if row["basis"] == "ratings" else str(row["basis"]),
+        last_rating=_number(row["last_rating"]),
+        n_ratings=int(row["n_ratings"]),
+        rating_age=None if np.isnan(age) else int(age),
+        rupture=story.rupture,
+        flags=story.flags,
+        series=story.series,
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in str(text).split("; ") if part)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _stories(judged: list[Judged], block: Block, scale: Scale) -> dict[int, _Story]:
+    """Return the story of every case of a block, by its place."""
+    flags = flag_columns(judged, block.cases)
+    names = block.cases.to_pylist()
+    found = {}
+    for place, name in enumerate(names):
+        rows = [row for row, case in enumerate(flags["case"].to_pylist()) if case == name]
+        found[place] = _Story(
+            flags=tuple(_flag(flags, row) for row in rows),
+            series=tuple(series for each in judged for series in _series(each, place, scale)),
+            rupture=_latest(judged, place, scale.perspective),
+        )
+    return found
+
+
+def _flag(flags: Mapping[str, Any], row: int) -> FlagView:
+    return FlagView(
+        session=int(flags["session"][row]),
+        rater=str(flags["rater"][row]),
+        method=str(flags["method"][row]),
+        finding=str(flags["finding"][row]),
+        reason=str(flags["reason"][row]),
+    )
+
+
+def _series(judged: Judged, place: int, scale: Scale) -> list[SeriesView]:
+    series = np.flatnonzero(judged.place == place)
+    if not len(series):
+        return []
+    start, length = judged.courses.starts[series[0]], judged.courses.lengths[series[0]]
+    rows = slice(start, start + length)
+    episodes = judged.verdict.episodes
+    healed = episodes.end[(episodes.series == series[0]) & (episodes.outcome <= LATE)]
+    sessions = judged.courses.session
+    return [
+        SeriesView(
+            label=judged.rater,
+            measure=f"{scale.id} total",
+            rater=judged.rater,
+            low=judged.measure.low,
+            high=judged.measure.high,
+            sessions=tuple(sessions[rows].tolist()),
+            values=tuple(_number(value) for value in judged.courses.values[rows]),
+            limits=tuple(_number(value) for value in judged.verdict.limit[rows]),
+            ruptures=tuple(sessions[rows][judged.verdict.met[rows] == 1].tolist()),
+            repairs=tuple(sessions[healed].tolist()),
+        )
+    ]
+
+
+def _latest(judged: list[Judged], place: int, perspective: str) -> str:
+    """Return the latest rupture of a case in one line: the client's own course first."""
+    told = sorted(judged, key=lambda each: each.rater != perspective)
+    lines = [_line(each, series) for each in told for series in np.flatnonzero(each.place == place)]
+    own, others = lines[0], [line for line in lines[1:] if line.startswith("rupture")]
+    raters = [each.rater for each in told for _ in np.flatnonzero(each.place == place)]
+    extra = [f"{rater}: {line}" for rater, line in zip(raters[1:], lines[1:], strict=True) if line in others]
+    return "; ".join([own, *extra])
+
+
+def _line(judged: Judged, series: int) -> str:
+    verdict, session = judged.verdict, judged.courses.session
+    mine = np.flatnonzero(verdict.episodes.series == series)
+    if len(mine):
+        last = mine[-1]
+        onset, end = session[verdict.episodes.onset[last]], verdict.episodes.end[last]
+        outcome = OUTCOMES[verdict.episodes.outcome[last]]
+        words = {"censored": "not repaired so far", "unrepaired": "not repaired"}
+        after = f"{outcome} at session {session[end]}" if outcome not in words else words[outcome]
+        return f"rupture at session {onset}, {after}"
+    rows = slice(judged.courses.starts[series], judged.courses.starts[series] + judged.courses.lengths[series])
+    if np.isfinite(verdict.met[rows]).any():
+        return "none flagged"
+    n_scored = int(np.isfinite(judged.courses.values[rows]).sum())
+    return f"{NOT_ENOUGH_DATA}: {max(n_scored - 1, 0)} of {verdict.needed} earlier scores"

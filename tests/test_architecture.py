@@ -1,0 +1,118 @@
+"""The layering of design: imports run one way, nothing heavy loads for help, no stray printing or asserting."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "alliance"
+
+LAYERS = {
+    "errors": set(),
+    "schema": set(),
+    "scale": {"errors", "schema"},
+    "definition": {"errors", "schema", "scale", "scoring"},
+    "frames": {"scale"},
+    "courses": {"errors"},
+    "psychometrics": {"courses"},
+    "scoring": {"errors", "frames", "scale"},
+    "rupture": {"errors", "courses", "frames", "psychometrics", "scale"},
+    "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
+    "readers": {"errors", "frames", "scale", "scoring"},
+    "report": {"errors"},
+    "simulate": {"errors", "scale"},
+    "study": {
+        "courses", "dropout", "errors", "frames", "psychometrics", "readers", "report", "rupture", "scale",
+        "scoring",
+    },
+    "cli": {
+        "courses", "definition", "dropout", "errors", "frames", "readers", "report", "rupture", "scale",
+        "scoring", "simulate", "study",
+    },
+}  # fmt: skip
+"""Module → the modules it may import. Changing this table is how a change of layering is proposed."""
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem[0] != "_")
+
+
+def layer_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "alliance":
+            names = [f"alliance.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        yield from (name for name in names if name.startswith("alliance."))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_table_of_layers(path):
+    layer = layer_of(path)
+    others = {name.split(".")[1] for name in imported(path)} - {layer, "__version__"}
+    assert others <= LAYERS[layer]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_stays_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_stay_short_and_say_nothing_on_their_own(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.Assert), f"assert at line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", f"print at line {node.lineno}"
+        if isinstance(node, ast.ExceptHandler):
+            assert getattr(node.type, "id", "") not in {"", "Exception", "BaseException"} or node.type is not None
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 40, f"{node.name} has {length} lines"
+
+
+HEAVY = ("pandas", "scipy", "pyarrow", "numpy", "jinja2", "python_calamine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "absent"),
+    [
+        (["--help"], HEAVY),
+        (["analyze", "--help"], HEAVY),
+        (["scales", "list"], HEAVY),
+        (["score", "--scale", "srs", "--answers", "9,9,9,9"], ("pandas", "scipy", "pyarrow", "jinja2")),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_light_commands_load_nothing_heavy(arguments, absent):
+    script = (
+        "import sys\nfrom alliance.cli import app\n"
+        f"sys.argv = ['alliance', *{arguments!r}]\n"
+        "try:\n    app()\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {absent!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    script = f"import sys, alliance; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_load_on_first_use():
+    import alliance
+
+    for name in alliance.__all__:
+        assert getattr(alliance, name)
+    assert set(alliance.__all__) <= set(dir(alliance))
+    with pytest.raises(AttributeError, match=r"module 'alliance' has no attribute 'scor'"):
+        alliance.scor  # noqa: B018  the attribute is the point

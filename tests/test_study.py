@@ -1,0 +1,352 @@
+"""The main job, end to end: files in, files out, on the bundled studies and on files made to be difficult."""
+
+import csv
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance.errors import DataError, UsageError
+from alliance.readers import ReadOptions, load
+from alliance.rupture import flag
+from alliance.scale import bundled, load_scale
+from alliance.scoring import score
+from alliance.study import MANIFEST, Request, analyze, output_names
+
+STUDY = bundled("data") / "wai-sr-study.csv"
+CLINIC = bundled("data") / "srs-ors-clinic.csv"
+WITHIN = {"v1": 0, "v3": 2, "step": 2, "ramp": 6}
+"""Sessions after the onset of a planted rupture within which a flag counts as its detection."""
+
+
+def run(path, folder, scale="wai-sr", **options):
+    form = None if scale is None else load_scale(scale)
+    return analyze(Request(path=path, scale=form, **options), folder)
+
+
+def rows(folder, name):
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def bytes_of(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def write(path, lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+HEADER = "case,session," + ",".join(f"q{item}" for item in range(1, 13))
+
+
+def answers(value):
+    return ",".join([str(value)] * 12)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return folder, run(STUDY, folder)
+
+
+def test_a_run_writes_every_file_and_nothing_else(study):
+    folder, _ = study
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "episodes.csv", "flags.csv", "manifest.json", "report.html", "risk.csv", "scores.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_every_file_is_readable_by_its_owner_only(study):
+    folder, _ = study
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_planted_ruptures_are_found_at_the_published_rate(study):
+    # 78 to 85 % of deep ruptures are found in simulation; of the 12 planted here that is 8 or more, and a
+    # rupture-free case is flagged in about one of ten.
+    folder, _ = study
+    truth = pd.read_csv(bundled("data") / "wai-sr-study.truth.csv")
+    flags = [row for row in rows(folder, "flags.csv") if row["finding"] == "rupture" and row["rater"] == "client"]
+    planted = truth[(truth["rupture"] != "none") & truth["reached"]]
+    hits = [
+        any(
+            row["case"] == case.case and case.onset <= int(row["session"]) <= case.onset + WITHIN[case.rupture]
+            for row in flags
+        )
+        for case in planted.itertuples()
+    ]
+    assert len(hits) == 12
+    assert sum(hits) >= 8
+    false = {row["case"] for row in flags} - set(planted["case"])
+    assert len(false) <= 4
+
+
+def test_every_rupture_is_explained_in_one_sentence_with_its_numbers(study):
+    folder, result = study
+    for row in rows(folder, "flags.csv"):
+        if row["finding"] == "rupture":
+            assert f"below the limit {float(row['limit']):.2f}" in row["reason"]
+            assert "prior SD" in row["reason"]
+            assert "fell most: " in row["reason"]
+    told = [flag.reason for case in result.view.cases for flag in case.flags if flag.finding == "rupture"]
+    assert len(told) == sum(row["finding"] == "rupture" for row in rows(folder, "flags.csv"))
+
+
+def test_risk_is_listed_in_the_specified_order(study):
+    folder, result = study
+    listed = rows(folder, "risk.csv")
+    levels = ["REVIEW", "WATCH", "INSUFFICIENT_DATA", "NO_FLAG"]
+    keys = [
+        (
+            levels.index(row["level"]),
+            -int(row["points"]),
+            float(row["percentile"] or "inf"),
+            int(row["session"]),
+        )
+        for row in listed
+    ]
+    assert keys == sorted(keys)
+    assert [case.case for case in result.view.cases] == [row["case"] for row in listed]
+    assert len({row["case"] for row in listed}) == 40
+
+
+def test_prevalence_stands_beside_chance(study):
+    _, result = study
+    assert "noise alone would flag" in result.view.prevalence
+    chance = result.manifest["chance"]
+    assert 0 <= chance["low"] <= chance["expected"] <= chance["high"] < chance["observed"]
+
+
+def test_two_runs_give_equal_bytes(study, tmp_path):
+    folder, _ = study
+    run(STUDY, tmp_path / "again")
+    assert bytes_of(tmp_path / "again") == bytes_of(folder)
+
+
+def test_the_manifest_says_what_was_run_on_what(study):
+    folder, _ = study
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    import hashlib
+
+    assert manifest["inputs"] == [
+        {
+            "name": "wai-sr-study.csv",
+            "bytes": STUDY.stat().st_size,
+            "sha256": hashlib.sha256(STUDY.read_bytes()).hexdigest(),
+        }
+    ]
+    written = {name: content for name, content in bytes_of(folder).items() if name != MANIFEST}
+    assert manifest["outputs"] == {name: hashlib.sha256(text).hexdigest() for name, text in written.items()}
+    assert manifest["scales"][0]["sha256"] == hashlib.sha256(
+        (bundled("scales") / "wai-sr.toml").read_bytes()
+    ).hexdigest()
+    assert set(manifest["method"]["priors"]) == {"client", "therapist"}
+    assert str(STUDY.parent) not in (folder / MANIFEST).read_text(encoding="utf-8")
+
+
+def test_two_forms_in_one_file_are_scored_and_the_alliance_form_is_judged(tmp_path):
+    result = run(CLINIC, tmp_path, scale=None)
+    assert {row["scale"] for row in rows(tmp_path, "scores.csv")} == {"srs", "ors"}
+    assert any("ors is scored only" in note for note in result.notes)
+    assert result.view.synthetic
+    assert result.view.n_cases == 12
+
+
+def test_scores_in_the_file_equal_scores_of_the_library(study):
+    folder, _ = study
+    form = load_scale("wai-sr")
+    library = score(load(STUDY, form).responses["wai-sr"], form)
+    written = rows(folder, "scores.csv")
+    assert [(row["case"], int(row["session"]), row["rater"]) for row in written] == list(
+        zip(library["case"], library["session"], library["rater"], strict=True)
+    )
+    totals = np.array([float(row["total"] or "nan") for row in written])
+    np.testing.assert_array_equal(totals, library["total"])
+
+
+def test_flags_in_the_file_equal_flags_of_the_library(study):
+    folder, _ = study
+    form = load_scale("wai-sr")
+    flags, episodes = flag(score(load(STUDY, form).responses["wai-sr"], form), form)
+    written = rows(folder, "flags.csv")
+    assert [row["reason"] for row in written] == list(flags["reason"])
+    assert [int(row["session"]) for row in written] == list(flags["session"])
+    assert [row["outcome"] for row in rows(folder, "episodes.csv")] == list(episodes["outcome"])
+
+
+def plain_file(path, n_cases=30, seed=3):
+    rng = np.random.default_rng(seed)
+    lines = [HEADER]
+    for case in range(n_cases):
+        level = rng.normal(3.8, 0.5)
+        for session in range(1, int(rng.integers(4, 16))):
+            drop = 1.5 if case % 5 == 0 and session == 8 else 0
+            given = np.clip(np.rint(level - drop + rng.normal(0, 0.6, 12)), 1, 5).astype(int).astype(str)
+            given[rng.random(12) < 0.03] = ""
+            lines.append(f"C{case:03d},{session}," + ",".join(given))
+    return write(path, lines)
+
+
+def test_the_fast_and_the_tolerant_lane_give_the_same_files(tmp_path):
+    path = plain_file(tmp_path / "plain.csv")
+    fast = run(path, tmp_path / "fast")
+    tolerant = run(path, tmp_path / "tolerant", read=ReadOptions(missing=("-99",)))
+    assert fast.manifest["reader"] == "fast"
+    assert tolerant.manifest["reader"].startswith("tolerant")
+    for name in ("scores.csv", "flags.csv", "episodes.csv", "risk.csv"):
+        assert (tmp_path / "fast" / name).read_bytes() == (tmp_path / "tolerant" / name).read_bytes()
+
+
+def test_the_size_of_the_blocks_changes_nothing(tmp_path, monkeypatch):
+    from alliance.readers import fast
+
+    path = plain_file(tmp_path / "plain.csv")
+    whole = run(path, tmp_path / "whole")
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 700)
+    small = run(path, tmp_path / "small")
+    assert whole.manifest["reader"] == small.manifest["reader"] == "fast"
+    for name in ("scores.csv", "flags.csv", "episodes.csv", "risk.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "small" / name).read_bytes()
+
+
+PLAIN = [f"C{case:02d},{session},{answers(4)}" for case in (1, 9) for session in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        pytest.param([*PLAIN, "C09,3," + answers("3.0")], "cells that are no plain answers", id="a decimal"),
+        pytest.param([*PLAIN, "C01,3," + answers(4)], "do not stand together", id="a case comes back"),
+        pytest.param([*PLAIN, " C10,1," + answers(4)], "blanks around them", id="a blank before a name"),
+        pytest.param([*PLAIN, "C09,2," + answers(4)], "doubled sessions", id="an exact double"),
+    ],
+)
+def test_the_fast_lane_leaves_what_is_odd_to_the_tolerant_one(tmp_path, lines, why):
+    result = run(write(tmp_path / "odd.csv", [HEADER, *lines]), tmp_path / "out")
+    assert why in result.manifest["reader"]
+    assert len(rows(tmp_path / "out", "scores.csv")) == len({line.strip() for line in lines})
+
+
+def test_a_file_that_is_refused_leaves_no_output(tmp_path):
+    path = write(tmp_path / "bad.csv", [HEADER, "C01,1," + answers(9)])
+    with pytest.raises(DataError) as caught:
+        run(path, tmp_path / "out")
+    assert "answers outside 1 to 5, the range of 'wai-sr'" in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_on_error_drop_scores_the_rest_and_lists_every_rejected_cell(tmp_path):
+    path = write(
+        tmp_path / "bad.csv",
+        [HEADER, "C01,1," + answers(4), "C01,2,9," + ",".join(["4"] * 11), "C01,3," + answers(4)],
+    )
+    run(path, tmp_path / "out", read=ReadOptions(on_error="drop"))
+    (rejected,) = rows(tmp_path / "out", "rejected.csv")
+    assert (rejected["line"], rejected["case"], rejected["session"], rejected["value"]) == ("3", "C01", "2", "9")
+    assert [row["total"] for row in rows(tmp_path / "out", "scores.csv")] == ["4", "", "4"]
+
+
+def test_results_that_are_not_ours_are_not_replaced(tmp_path):
+    write(tmp_path / "scores.csv", ["somebody's own file"])
+    with pytest.raises(UsageError) as caught:
+        run(STUDY, tmp_path)
+    assert str(caught.value) == (
+        f"error: '{tmp_path}' holds files that are not the results of an earlier run\n"
+        "  scores.csv\n"
+        "hint: choose another folder, or replace them with --force"
+    )
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8") == "somebody's own file\n"
+
+
+def test_parquet_holds_what_csv_holds(tmp_path):
+    path = plain_file(tmp_path / "plain.csv")
+    run(path, tmp_path / "csv")
+    run(path, tmp_path / "parquet", to="parquet")
+    for name in ("scores", "flags", "episodes", "risk"):
+        texts = {"case": str, "date": str, "therapist": str, "note": str, "severity": str}
+        as_csv = pd.read_csv(tmp_path / "csv" / f"{name}.csv", dtype=texts, keep_default_na=True)
+        as_parquet = pd.read_parquet(tmp_path / "parquet" / f"{name}.parquet")
+        assert list(as_csv.columns) == list(as_parquet.columns)
+        assert len(as_csv) == len(as_parquet)
+        for column in as_parquet.select_dtypes("number"):
+            np.testing.assert_array_equal(as_csv[column].astype(float), as_parquet[column].astype(float), err_msg=column)
+
+
+def test_attendance_comes_from_a_second_file_too(tmp_path):
+    forms = write(tmp_path / "forms.csv", [HEADER, "C01,1," + answers(4), "C01,2," + answers(4)])
+    dates = write(
+        tmp_path / "dates.csv",
+        ["case,session,attendance", "C01,1,attended", "C01,,no_show", "C01,2,attended", "C02,,no_show"],
+    )
+    run(forms, tmp_path / "out", attendance=dates)
+    listed = {row["case"]: row for row in rows(tmp_path / "out", "risk.csv")}
+    assert "NO_SHOW_EARLY" in listed["C01"]["reasons"]
+    assert listed["C02"]["n_ratings"] == "0"
+
+
+def test_an_outcome_form_alone_cannot_be_flagged(tmp_path):
+    path = write(tmp_path / "phq.csv", ["case,session," + ",".join(f"q{i}" for i in range(1, 10)), "C1,1" + ",1" * 9])
+    with pytest.raises(UsageError) as caught:
+        run(path, tmp_path / "out", scale="phq-9")
+    assert str(caught.value) == (
+        "error: 'phq-9' measures outcome: a fall of its score is no rupture\n"
+        "hint: flag an alliance form, such as wai-sr or srs"
+    )
+
+
+def test_a_provisional_key_is_marked_in_every_output(tmp_path):
+    header = "case,session," + ",".join(f"q{i}" for i in range(1, 20))
+    lines = [f"C1,{session}" + ",5" * 19 for session in range(1, 7)]
+    result = run(write(tmp_path / "haq.csv", [header, *lines]), tmp_path / "out", scale="haq-2")
+    assert all("provisional key" in row["note"] for row in rows(tmp_path / "out", "scores.csv"))
+    assert "provisional" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert result.manifest["scales"][0]["status"] == "provisional"
+    assert any("provisional" in note for note in result.notes)
+
+
+def test_a_course_too_short_is_not_called_free_of_ruptures(tmp_path):
+    path = write(tmp_path / "short.csv", [HEADER, "C1,1," + answers(5), "C1,2," + answers(1)])
+    result = run(path, tmp_path / "out")
+    (row,) = rows(tmp_path / "out", "flags.csv")
+    assert (row["finding"], row["reason"]) == ("not enough data", "not enough data: 1 of 5 earlier scores")
+    assert result.view.cases[0].rupture == "not enough data: 1 of 5 earlier scores"
+    assert result.view.prevalence == ""
+
+
+def test_output_names_are_the_files_that_are_written(study):
+    folder, _ = study
+    request = Request(path=STUDY, scale=load_scale("wai-sr"))
+    assert sorted(output_names(request)) == sorted(bytes_of(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_killed_run_leaves_no_output_or_whole_files(tmp_path):
+    path = plain_file(tmp_path / "plain.csv", n_cases=3000)
+    command = [sys.executable, "-m", "alliance", "analyze", str(path), "--scale", "wai-sr", "-q", "-o"]
+    start = time.perf_counter()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    length = time.perf_counter() - start
+    whole = bytes_of(tmp_path / "whole")
+    outcomes = set()
+    for place in range(12):
+        folder = tmp_path / f"killed{place}"
+        process = subprocess.Popen([*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(length * (0.3 + 0.075 * place))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        left = bytes_of(folder) if folder.exists() else {}
+        assert all(whole[name] == content for name, content in left.items())
+        outcomes.add(len(left))
+    assert 0 in outcomes
