@@ -50,7 +50,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.excepthook = _tell_bug
     try:
         app()
     except AllianceError as error:
@@ -58,6 +57,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        sys.excepthook = _tell_bug
 
 
 def _tell_bug(kind: type[BaseException], error: BaseException, trace: object) -> None:

@@ -86,15 +86,17 @@ class _Reference:
     """The last `window` reference scores of every series, as rings: one row per slot, one column per series.
 
     `squares` and `pairs` hold, beside each score, its squared difference from the score before it in the list
-    where the two are neighbours. Sums run slot by slot, so that they do not depend on how many series there are.
+    where the two are neighbours and the one before is still in the window. A spare column keeps sums running
+    slot by slot, so that they do not depend on how many series there are.
     """
 
     def __init__(self, n_series: int, window: int, measure: Measure) -> None:
         self.window, self.measure = window, measure
-        self.scores, self.squares, self.pairs = np.zeros((3, window, n_series))
-        self.rows = np.full((window, n_series), -1, dtype=np.int64)
-        self.count, self.last_clock = np.zeros((2, n_series), dtype=np.int64)
-        self.last_score = np.zeros(n_series)
+        self.width = n_series + 1
+        self.scores, self.squares, self.pairs = np.zeros((3, window, self.width))
+        self.rows = np.full((window, self.width), -1, dtype=np.int64)
+        self.count, self.last_clock = np.zeros((2, self.width), dtype=np.int64)
+        self.last_score = np.zeros(self.width)
 
     def set_quantiles(self, alpha: float, *, min_pairs: int, needed: int) -> None:
         """Prepare the t quantile of every possible number of neighbour pairs; NaN = too few of them."""
@@ -109,13 +111,16 @@ class _Reference:
 
     def push(self, places: Array, rows: Array, scores: Array, clock: Array) -> None:
         """Append one score to the reference lists at `places`."""
-        slot = self.count[places] % self.window
-        known = (self.count[places] > 0) & (clock - self.last_clock[places] == 1)
-        self.scores[slot, places], self.rows[slot, places] = scores, rows
-        self.squares[slot, places] = np.where(known, (scores - self.last_score[places]) ** 2, 0.0)
-        self.pairs[slot, places] = known
-        self.last_clock[places], self.last_score[places] = clock, scores
-        self.count[places] += 1
+        count = self.count[places]
+        known = (count > 0) & (clock - self.last_clock[places] == 1)
+        cells = (count % self.window) * self.width + places
+        self.scores.reshape(-1)[cells], self.rows.reshape(-1)[cells] = scores, rows
+        self.squares.reshape(-1)[cells] = np.where(known, (scores - self.last_score[places]) ** 2, 0.0)
+        self.pairs.reshape(-1)[cells] = known
+        full = count + 1 >= self.window
+        oldest = (((count + 1) % self.window) * self.width + places)[full]
+        self.squares.reshape(-1)[oldest] = self.pairs.reshape(-1)[oldest] = 0
+        self.last_clock[places], self.last_score[places], self.count[places] = clock, scores, count + 1
 
     def restart(self, places: Array, scores: Array, rows: Array, clock: Array) -> None:
         """Replace the reference lists at `places` by `scores`, shape (new scores, places)."""
@@ -128,18 +133,15 @@ class _Reference:
 
     def limits(self, running: int) -> tuple[Array, Array, Array, Array]:
         """Return mean, sigma, its degrees of freedom and the t quantile of the first `running` series."""
-        count = self.sizes(running)
-        oldest = np.where(count == self.window, self.count[:running] % self.window, 0)
-        total, squares, pairs = np.zeros((3, running))
-        for slot in range(self.window):
-            total += self.scores[slot, :running]
-            kept = oldest != slot
-            squares += self.squares[slot, :running] * kept
-            pairs += self.pairs[slot, :running] * kept
-        variance = np.maximum(squares / np.maximum(2 * pairs, 1), np.where(pairs > 0, self.measure.step**2 / 12, 0))
+        total, squares, pairs = (
+            ring[:, : running + 1].sum(axis=0)[:running] for ring in (self.scores, self.squares, self.pairs)
+        )
+        floor = np.where(pairs > 0, self.measure.step**2 / 12, 0.0)
+        variance = np.maximum(squares / np.maximum(2 * pairs, 1), floor)
         sigma, df = shrink(variance, effective_df(pairs), self.measure.prior)
-        quantile = np.where(count >= self.needed, self.quantiles[pairs.astype(np.int64)], np.nan)
-        return total / np.maximum(count, 1), sigma, df, quantile
+        sizes = self.sizes(running)
+        quantile = np.where(sizes >= self.needed, self.quantiles[pairs.astype(np.int64)], np.nan)
+        return total / np.maximum(sizes, 1), sigma, df, quantile
 
     def sizes(self, running: int) -> Array:
         """Return how many reference scores each of the first `running` series has."""
@@ -197,11 +199,11 @@ class _Walk:
         limit = mean + quantile * error
         judged = np.isfinite(limit) & ~running
         flags = judged & (scores < limit - TOLERANCE) & (mean - scores >= self.drop - TOLERANCE)
-        at = rows[judged]
-        self.met[at] = flags[judged]
-        self.limit[at], self.mean[at], self.sigma[at] = limit[judged], mean[judged], sigma[judged]
-        self.statistic[at] = (scores[judged] - mean[judged]) / error[judged]
-        self.df[at] = df[judged]
+        told = np.flatnonzero(judged)
+        at = rows[told]
+        self.met[at], self.df[at] = flags[told], df[told]
+        self.limit[at], self.mean[at], self.sigma[at] = limit[told], mean[told], sigma[told]
+        self.statistic[at] = (scores[told] - mean[told]) / error[told]
         self.n_reference[rows] = sizes
         self.state[rows] = np.where(judged, EVALUATED, NOT_ENOUGH)
         return flags

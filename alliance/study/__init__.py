@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,12 +217,19 @@ def _guessed_rows(path: Path) -> int:
 
 
 def _score_blocks(blocks: Iterator[Forms], part: _Part, table: TableFile, tell: Progress, total: int) -> None:
-    for forms in blocks:
-        block, columns = score_forms(forms, part.scale)
-        table.write(columns)
-        part.tally.add(block, part.scale)
-        part.spill.append(block)
-        tell("scoring forms", part.tally.n_forms, total)
+    """Score block by block; each block is written while the next one is read."""
+    with ThreadPoolExecutor(max_workers=1) as writer:
+        written: Future[int] | None = None
+        for forms in blocks:
+            block, columns = score_forms(forms, part.scale)
+            if written is not None:
+                written.result()
+            written = writer.submit(table.write, columns)
+            part.tally.add(block, part.scale)
+            part.spill.append(block)
+            tell("scoring forms", part.tally.n_forms, total)
+        if written is not None:
+            written.result()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,15 +332,14 @@ def _instrument(request: Request, part: _Part) -> Any:
 
 def _chance(part: _Part, judge_block: Judge) -> Chance | None:
     """Return what noise alone would flag: from the whole caseload, or its first 10,000 forms."""
-    rater = part.scale.perspective if part.scale.perspective in judge_block.measures else ""
+    measures = judge_block.measures
+    rater = part.scale.perspective if part.scale.perspective in measures else next(iter(measures), "")
     for number in range(len(part.spill)):
-        block = part.spill.block(number)
-        last = min(int(np.searchsorted(block.case, block.case[min(CHANCE_FORMS, len(block.case) - 1)])), len(block.cases))
-        sample = block.take(np.arange(max(last, 1) if len(block.case) > CHANCE_FORMS else len(block.cases)))
+        sample = part.spill.block(number).first(CHANCE_FORMS)
         for group in sample.groups(part.scale):
-            if group.rater == (rater or group.rater):
-                measure = judge_block.measures[group.rater]
-                found = chance(group.total, measure, judge_block.method, seed=CHANCE_SEED, **judge_block.settings)
+            if group.rater == rater:
+                settings = judge_block.settings
+                found = chance(group.total, measures[rater], judge_block.method, seed=CHANCE_SEED, **settings)
                 return found if found.n_series else None
     return None
 

@@ -63,6 +63,12 @@ class Block:
         parts = {name: self.scores[name][rows] for name in scale.subscales}
         return Group(rater=rater, place=case[starts], total=courses, parts=parts)
 
+    def first(self, n_forms: int) -> Block:
+        """Return the first cases that have no more than `n_forms` forms together, one case at least."""
+        if len(self.case) <= n_forms:
+            return self
+        return self.take(np.arange(max(int(self.case[n_forms]), 1)))
+
     def take(self, cases: Array) -> Block:
         """Return the forms of some cases only, renumbered in the order given."""
         wanted = np.full(len(self.cases), -1)

@@ -125,12 +125,11 @@ def _number(value: float) -> float | None:
 def _stories(judged: list[Judged], block: Block, scale: Scale) -> dict[int, _Story]:
     """Return the story of every case of a block, by its place."""
     flags = flag_columns(judged, block.cases)
-    names = block.cases.to_pylist()
+    cases = flags["case"].to_pylist()
     found = {}
-    for place, name in enumerate(names):
-        rows = [row for row, case in enumerate(flags["case"].to_pylist()) if case == name]
+    for place, name in enumerate(block.cases.to_pylist()):
         found[place] = _Story(
-            flags=tuple(_flag(flags, row) for row in rows),
+            flags=tuple(_flag(flags, row) for row, case in enumerate(cases) if case == name),
             series=tuple(series for each in judged for series in _series(each, place, scale)),
             rupture=_latest(judged, place, scale.perspective),
         )

@@ -1,0 +1,45 @@
+"""Any file → Responses: the tolerant lane, which says what it found and refuses what it cannot know.
+
+Names load on first use, so that the fast lane does not wait for pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alliance.readers.check import Inspection, draft_mapping, inspect
+    from alliance.readers.loading import Loaded, load, read, read_attendance
+    from alliance.readers.mapping import Mapping, read_mapping
+    from alliance.readers.options import ReadOptions
+
+__all__ = [
+    "Inspection",
+    "Loaded",
+    "Mapping",
+    "ReadOptions",
+    "draft_mapping",
+    "inspect",
+    "load",
+    "read",
+    "read_attendance",
+    "read_mapping",
+]
+
+_HOMES = {
+    "Inspection": "check",
+    "Mapping": "mapping",
+    "ReadOptions": "options",
+    "draft_mapping": "check",
+    "inspect": "check",
+    "read_mapping": "mapping",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        message = f"module 'alliance.readers' has no attribute '{name}'"
+        raise AttributeError(message)
+    home = importlib.import_module(f"alliance.readers.{_HOMES.get(name, 'loading')}")
+    return getattr(home, name)

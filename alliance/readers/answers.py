@@ -1,0 +1,160 @@
+"""Answer cells → numbers: words, missing codes, decimal commas; no single answer, no guess."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance.readers.mapping import Mapping, plain
+from alliance.readers.problems import Kind
+from alliance.scale import Scale
+
+Array = np.ndarray[Any, Any]
+
+ANSWER, BLANK, MISSING, UNREADABLE, OUTSIDE, BROKEN = range(6)
+TOLERANCE = 1e-9
+DASHES = "-\u2013\u2014"
+MISSING_WORDS = frozenset(
+    ("", "na", "n/a", "#n/a", "nan", "null", "#null!", "none", ".", *DASHES, "k.a.", "[not completed]")
+)
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)")
+_LETTERS = r"[^\W\d_]+(?:[ '\u2019\-][^\W\d_]+)*"
+_DIGITS = r"([0-9]+(?:[.,][0-9]+)?)"
+_NUMBER_WORD = re.compile(rf"\(?{_DIGITS}\)?(?: ?[{DASHES}=:] ?| \(|(?<=\)) ?)({_LETTERS})\)?")
+_WORD_NUMBER = re.compile(rf"({_LETTERS})(?: \(| ?[{DASHES}=:] ){_DIGITS}\)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the answer cells of one form are read."""
+
+    scale: Scale
+    words: dict[str, float]
+    anchors: dict[str, float]
+    missing: frozenset[str]
+    missing_numbers: frozenset[float]
+    shift: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Cells as numbers (NaN = not answered, or not usable) with what each cell was; both of one shape."""
+
+    numbers: Array
+    kinds: Array
+
+    @property
+    def given(self) -> Array:
+        """Where something was answered, usable or not."""
+        return np.asarray((self.kinds == ANSWER) | (self.kinds >= UNREADABLE))
+
+
+def rules_for(scale: Scale, mapping: Mapping, missing: tuple[str, ...] = ()) -> Rules:
+    """Return the rules for the answers of `scale`; `missing` codes add to those of the mapping."""
+    codes = frozenset(plain(code) for code in (*mapping.missing, *missing))
+    numbers = frozenset(number for code in codes if (number := _number(code)) is not None)
+    return Rules(
+        scale=scale,
+        words=mapping.answers,
+        anchors={plain(text): value for value, text in scale.anchors.items()},
+        missing=codes,
+        missing_numbers=numbers,
+        shift=mapping.shift,
+    )
+
+
+def convert(texts: Array, rules: Rules) -> Answers:
+    """Return the answers in an array of texts of any shape; each different text is looked at once."""
+    codes, words = pd.factorize(texts.ravel())
+    read = [read_answer(word, rules) for word in words]
+    numbers = np.array([number for number, _ in read], dtype=float)
+    kinds = np.array([kind for _, kind in read], dtype=np.int8)
+    return Answers(numbers=numbers[codes].reshape(texts.shape), kinds=kinds[codes].reshape(texts.shape))
+
+
+def read_answer(text: str, rules: Rules) -> tuple[float, int]:
+    """Return the number and the kind of one cell; the number is NaN unless the kind is ANSWER.
+
+    The mapping's words come first, then declared missing codes, the anchors of the form, the usual words
+    for missing, numbers, and a number beside its word.
+    """
+    word = plain(text)
+    known = rules.words.get(word)
+    if known is not None:
+        return _checked(known, rules)
+    number = _number(word)
+    if word in rules.missing or number in rules.missing_numbers:
+        return math.nan, MISSING
+    known = rules.anchors.get(word)
+    if known is not None:
+        return _checked(known, rules)
+    if word in MISSING_WORDS:
+        return math.nan, BLANK
+    if number is not None:
+        return _checked(number + rules.shift, rules)
+    return _read_pair(word, rules)
+
+
+def answer_kinds(scale: Scale) -> dict[int, Kind]:
+    """Return what is said about the cells of `scale` that cannot be used."""
+    around = f"{scale.min:g} to {scale.max:g}, the range of '{scale.id}'"
+    return {
+        UNREADABLE: Kind(
+            label="no single answer",
+            one="answer is no number and no known word",
+            many="answers are no number and no known word",
+            hint="give each word its number under [answers] in a mapping, or declare it with --missing",
+        ),
+        OUTSIDE: Kind(
+            label="out of range",
+            one=f"answer outside {around}",
+            many=f"answers outside {around}",
+            hint="leave an unanswered item empty, or declare its code with --missing, such as --missing 99",
+        ),
+        BROKEN: Kind(
+            label="no whole number",
+            one=f"answer is no whole number, and '{scale.id}' has no other answers",
+            many=f"answers are no whole numbers, and '{scale.id}' has no other answers",
+            hint="correct the cell, or leave it empty",
+        ),
+    }
+
+
+def is_blank(texts: Array) -> Array:
+    """Return where a cell is empty or one of the usual words for missing."""
+    codes, words = pd.factorize(texts.ravel())
+    blank = np.array([plain(word) in MISSING_WORDS for word in words], dtype=bool)
+    return np.asarray(blank[codes].reshape(texts.shape))
+
+
+def _number(word: str) -> float | None:
+    return float(word.replace(",", ".")) if _NUMBER.fullmatch(word) else None
+
+
+def _read_pair(word: str, rules: Rules) -> tuple[float, int]:
+    """Return the answer in `4 - often` or `often (4)`; the word must not say something else."""
+    match = _NUMBER_WORD.fullmatch(word)
+    digits, name = match.groups() if match else ("", "")
+    if not match and (match := _WORD_NUMBER.fullmatch(word)):
+        name, digits = match.groups()
+    if not match or name in MISSING_WORDS or name in rules.missing:
+        return math.nan, UNREADABLE
+    value = float(digits.replace(",", ".")) + rules.shift
+    said = rules.words.get(name, rules.anchors.get(name))
+    if said is not None and abs(said - value) > TOLERANCE:
+        return math.nan, UNREADABLE
+    return _checked(value, rules)
+
+
+def _checked(value: float, rules: Rules) -> tuple[float, int]:
+    if not rules.scale.min - TOLERANCE <= value <= rules.scale.max + TOLERANCE:
+        return math.nan, OUTSIDE
+    if rules.scale.whole and abs(value - round(value)) > TOLERANCE:
+        return math.nan, BROKEN
+    return value, ANSWER

@@ -1,0 +1,294 @@
+"""Which column means what: the mapping, exact names, well-known names, and prefix + number for the items."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from alliance.readers.mapping import ROLES, Mapping
+from alliance.readers.problems import Log
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "case": (
+        "client", "client_id", "client_code", "patient", "patient_id", "participant", "participant_id",
+        "subject", "subject_id", "record", "record_id", "case_id", "case_code", "person", "person_id",
+        "study_id",
+    ),
+    "session": ("session_no", "session_number", "session_nr", "session_id", "session_num"),
+    "date": ("session_date", "date_of_session"),
+    "therapist": ("therapist_id", "therapist_code", "clinician", "clinician_id"),
+    "rater": ("rater_id", "rated_by", "respondent", "informant"),
+    "scale": ("scale_id",),
+    "attendance": ("attendance_status",),
+    "item": ("item_id", "field_name"),
+    "value": ("answer", "response"),
+}  # fmt: skip
+REPEAT_INSTRUMENT = ("redcap_repeat_instrument", "repeat_instrument")
+REPEAT_INSTANCE = ("redcap_repeat_instance", "repeat_instance")
+
+_CODE_AND_TEXT = re.compile(r"^(\w+(?:\[\w+\])*)\. .+")
+_NUMBERED = re.compile(r"^(.*?\D)(0*)(\d+)(\]?)$", re.DOTALL)
+_TWO_NUMBERS = re.compile(r"^(\D*)0*(\d+)(\D+)0*(\d+)(\D*)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column with a role: its place, its name as written, and how the role was found."""
+
+    place: int
+    name: str
+    evidence: str
+
+    @property
+    def guessed(self) -> bool:
+        """Whether neither the mapping nor an exact name gave the role."""
+        return self.evidence not in {"mapping", "exact name"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """The item columns by number, names of items without a column, and columns beyond the last item."""
+
+    columns: dict[int, Column]
+    absent: tuple[str, ...] = ()
+    beyond: tuple[Column, ...] = ()
+
+
+def key_of(name: str) -> str:
+    """Return a column name as it is compared: lower case, one underscore for all else but letters and digits.
+
+    >>> key_of("Session no.")
+    'session_no'
+    """
+    return re.sub(r"\W+", "_", name.casefold()).strip("_")
+
+
+def recognised(cells: Sequence[str], mapping: Mapping) -> int:
+    """Return how many cells of a row are names that a header would have."""
+    names = header_names(cells)
+    known = {
+        *ROLES,
+        *REPEAT_INSTRUMENT,
+        *REPEAT_INSTANCE,
+        *(name for many in SYNONYMS.values() for name in many),
+    }
+    wanted = {name.casefold() for name in mapping.columns.values()} | {
+        name.casefold() for name in mapping.fill_down
+    }
+    by_name = sum(bool(name) and (key_of(name) in known or name.casefold() in wanted) for name in names)
+    groups = _groups(names)
+    once = (sum(len(places) == 1 for places in numbers.values()) for numbers in groups.values())
+    return by_name + max(once, default=0)
+
+
+def header_names(cells: Sequence[str]) -> list[str]:
+    """Return the names in a header row; of names that are all code and text (`Q1. How …`), the codes."""
+    names = [" ".join(cell.split()) for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    parts = [_CODE_AND_TEXT.match(name) for name in names]
+    return [part[1] for part in parts if part] if len(names) > 1 and all(parts) else names
+
+
+def find_keys(names: Sequence[str], mapping: Mapping, *, log: Log) -> dict[str, Column]:
+    """Return role → column for every role but the items; contested columns are troubles."""
+    found: dict[str, Column] = {}
+    taken = {name.casefold() for name in mapping.columns.values()}
+    for role in ROLES:
+        n_troubles = len(log.troubles)
+        named = mapping.columns.get(role)
+        if named is not None and "{session}" not in named:
+            column = _named(names, named, role, log)
+        elif named is None:
+            free = [place for place, name in enumerate(names) if name and name.casefold() not in taken]
+            column = _guessed(names, free, role, log)
+        else:
+            column = None
+        if column is not None:
+            found[role] = column
+        elif len(log.troubles) > n_troubles:
+            log.contested.add(role)
+    return found
+
+
+def find_items(names: Sequence[str], n_items: int, mapping: Mapping, *, log: Log) -> Items | None:
+    """Return the item columns: the mapping's, q1 to qk, or one prefix with numbers 1 to k; else None."""
+    mapped = {int(role[1:]): name for role, name in mapping.columns.items() if re.fullmatch(r"q\d+", role)}
+    if mapped:
+        _refuse_numbers([number for number in mapped if number > n_items], n_items, log)
+        named = {number: _named(names, name, f"q{number}", log) for number, name in sorted(mapped.items())}
+        columns = {
+            number: column for number, column in named.items() if column is not None and number <= n_items
+        }
+        absent = [f"q{number}" for number in range(1, n_items + 1) if number not in mapped]
+        return Items(columns=columns, absent=tuple(absent))
+    exact = _groups(names).get(("q", ""), {})
+    if exact:
+        return _of_group(names, ("q", ""), exact, n_items=n_items, evidence="exact name", log=log)
+    return _find_prefix(names, n_items, log)
+
+
+def number_items(ids: Sequence[str], n_items: int) -> dict[str, int]:
+    """Return item id → number for ids in a column, such as wa1 or q1; ids that are no item are left out."""
+    if all(re.fullmatch(r"0*[1-9]\d*", name) for name in ids):
+        return {name: int(name) for name in ids if int(name) <= n_items}
+    groups = _candidates(_groups(ids), n_items)
+    chosen = ("q", "") if ("q", "") in groups else next(iter(groups), None) if len(groups) == 1 else None
+    if chosen is None:
+        return {}
+    return {ids[place]: number for number, places in groups[chosen].items() for place in places}
+
+
+def pattern_groups(names: Sequence[str], pattern: str) -> dict[tuple[int, int], list[int]]:
+    """Return (session, item) → places of the columns that fit a pattern such as `wa{item}_s{session}`."""
+    item = r"(?P<item>[A-Za-z_]*\d+)" if pattern.startswith("{item}") else r"(?P<item>\d+)"
+    escaped = re.escape(pattern).replace(r"\{item\}", item).replace(r"\{session\}", r"(?P<session>\d+)")
+    found: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, name in enumerate(names):
+        match = re.fullmatch(escaped, name, re.IGNORECASE)
+        if match:
+            number = re.sub(r"\D", "", match["item"])
+            found[int(match["session"]), int(number)].append(place)
+    return dict(found)
+
+
+def guess_pattern(names: Sequence[str], n_items: int) -> str:
+    """Return the wide pattern the names have: items 1 to k in two or more sessions; or an empty text."""
+    groups: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+    for name in names:
+        match = _TWO_NUMBERS.match(name)
+        if match:
+            groups[match[1], match[3], match[5]].append((int(match[2]), int(match[4])))
+    whole = set(range(1, n_items + 1))
+    for (before, between, after), pairs in groups.items():
+        first, second = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+        if first == whole and len(second) > 1 and not (second == whole and _says_session(before)):
+            return f"{before}{{item}}{between}{{session}}{after}"
+        if second == whole and len(first) > 1:
+            return f"{before}{{session}}{between}{{item}}{after}"
+    return ""
+
+
+def _says_session(text: str) -> bool:
+    return bool(re.search(r"(^|[^a-z])(s|t|w|ses|session|time|week)[^a-z]?$", text.casefold()))
+
+
+def _named(names: Sequence[str], wanted: str, role: str, log: Log) -> Column | None:
+    places = [place for place, name in enumerate(names) if name == wanted]
+    places = places or [place for place, name in enumerate(names) if name.casefold() == wanted.casefold()]
+    if len(places) == 1:
+        return Column(place=places[0], name=names[places[0]], evidence="mapping")
+    if places:
+        _refuse_doubled(names, places, log)
+        return None
+    near = difflib.get_close_matches(wanted, [name for name in names if name], n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    log.trouble(
+        f"there is no column '{wanted}'", where=[f"mapping: {role}"], hint=f"{hint}correct the mapping"
+    )
+    return None
+
+
+def _guessed(names: Sequence[str], free: list[int], role: str, log: Log) -> Column | None:
+    exact = [place for place in free if key_of(names[place]) == role]
+    known = [place for place in free if key_of(names[place]) in SYNONYMS.get(role, ())]
+    if role == "session" and not exact and not known:
+        known = [place for place in free if key_of(names[place]) in REPEAT_INSTANCE]
+    places, evidence = (exact, "exact name") if exact else (known, "well-known name")
+    if len(places) > 1 and len({names[place].casefold() for place in places}) == 1:
+        _refuse_doubled(names, places, log)
+    elif len(places) > 1:
+        claims = ", ".join(f"'{names[place]}'" for place in places)
+        hint = f'say which in a mapping: [columns] {role} = "{names[places[0]]}"'
+        log.trouble(f"{len(places)} columns could be the {role}: {claims}", hint=hint)
+    elif places:
+        return Column(place=places[0], name=names[places[0]], evidence=evidence)
+    return None
+
+
+def _refuse_doubled(names: Sequence[str], places: Iterable[int], log: Log) -> None:
+    where = [f"column {place + 1}: {names[place]}" for place in places]
+    name = where[0].split(": ", 1)[1]
+    log.trouble(
+        f"column '{name}' is there {len(where)} times",
+        where=where,
+        hint="rename or delete all but the right one",
+    )
+
+
+def _refuse_numbers(numbers: list[int], n_items: int, log: Log) -> None:
+    if numbers:
+        message = f"the mapping names item {numbers[0]}, and the form has {n_items} items"
+        log.trouble(message, hint="correct the mapping, or name the right form with --scale")
+
+
+def _groups(names: Sequence[str]) -> dict[tuple[str, str], dict[int, list[int]]]:
+    """Return (prefix, suffix) → number → places of the names that end in a number."""
+    groups: dict[tuple[str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for place, name in enumerate(names):
+        match = _NUMBERED.match(name)
+        if match:
+            groups[match[1].casefold(), match[4]][int(match[3])].append(place)
+    return dict(groups)
+
+
+def _candidates(
+    groups: dict[tuple[str, str], dict[int, list[int]]], n_items: int
+) -> dict[tuple[str, str], dict[int, list[int]]]:
+    """Return the groups that can be the items: numbers within 1 to k, at least half of them."""
+    fits = {
+        key: numbers
+        for key, numbers in groups.items()
+        if all(1 <= number <= n_items for number in numbers) and 2 * len(numbers) >= n_items
+    }
+    complete = {key: numbers for key, numbers in fits.items() if len(numbers) == n_items}
+    return complete if len(complete) == 1 else fits
+
+
+def _find_prefix(names: Sequence[str], n_items: int, log: Log) -> Items | None:
+    groups = _candidates(_groups(names), n_items)
+    if not groups or guess_pattern(names, n_items):
+        return None
+    if len(groups) > 1:
+        claims = ", ".join(f"'{_first_name(names, numbers)}'" for numbers in groups.values())
+        hint = 'say which in a mapping, one line for each item: [columns] q1 = "…"'
+        log.trouble(
+            f"{len(groups)} groups of columns could be the items; they start with {claims}", hint=hint
+        )
+        return Items(columns={})
+    key, numbers = next(iter(groups.items()))
+    return _of_group(names, key, numbers, n_items=n_items, evidence="prefix and number", log=log)
+
+
+def _first_name(names: Sequence[str], numbers: dict[int, list[int]]) -> str:
+    return names[numbers[min(numbers)][0]]
+
+
+def _of_group(
+    names: Sequence[str],
+    key: tuple[str, str],
+    numbers: dict[int, list[int]],
+    *,
+    n_items: int,
+    evidence: str,
+    log: Log,
+) -> Items:
+    for number in sorted(numbers):
+        if len(numbers[number]) > 1:
+            _refuse_doubled(names, numbers[number], log)
+    found = {
+        number: Column(place=places[0], name=names[places[0]], evidence=evidence)
+        for number, places in sorted(numbers.items())
+    }
+    columns = {number: column for number, column in found.items() if 1 <= number <= n_items}
+    beyond = tuple(column for number, column in found.items() if number not in columns)
+    sample = _NUMBERED.match(_first_name(names, numbers))
+    prefix = sample[1] if sample else key[0]
+    digits = len(sample[2] + sample[3]) if sample and sample[2] else 0
+    absent = [
+        f"{prefix}{number:0{digits}d}{key[1]}" for number in range(1, n_items + 1) if number not in numbers
+    ]
+    return Items(columns=columns, absent=tuple(absent), beyond=beyond)

@@ -1,0 +1,175 @@
+"""Records → TextTable: where the header is, what stands above and below the data, one array a column."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance.errors import DataError
+from alliance.readers.columns import header_names, recognised
+from alliance.readers.mapping import Mapping
+from alliance.readers.problems import Log, counted
+from alliance.readers.text import Records
+
+Array = np.ndarray[Any, Any]
+
+HEADER_WITHIN = 30
+_SURE_HEADER = 2
+_IMPORT_ID = re.compile(r'^\{\s*"ImportId"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A file as named columns of text, blanks around every cell taken off.
+
+    Attributes
+    ----------
+    names : the header, as written
+    columns : one object array of texts for each name, shape (rows,)
+    lines : int64, shape (rows,); line of the file each row starts in
+    tail : bool, shape (rows,); a short row behind a blank line at the end
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[Array, ...]
+    lines: Array
+    tail: Array
+    header_line: int
+    records: Records
+
+    def take(self, rows: Array) -> TextTable:
+        """Return the table with only the `rows` (a bool array)."""
+        columns = tuple(column[rows] for column in self.columns)
+        return replace(self, columns=columns, lines=self.lines[rows], tail=self.tail[rows])
+
+
+def make_table(records: Records, mapping: Mapping, *, log: Log) -> TextTable:
+    """Return the table in `records`: header found, title lines, question texts and blank rows left out."""
+    log.notes.extend(records.notes)
+    place = _header_place(records, mapping)
+    names = tuple(header_names(records.rows[place]))
+    if names and not records.rows[place][0].strip().endswith(names[0]):
+        log.note("the column names are code and text: the code was used")
+    if any(any(cell.strip() for cell in row) for row in records.rows[:place]):
+        log.note(f"the header was found in line {records.lines[place]}; what stands above it was not read")
+    first = _skip_question_texts(records, place + 1, log)
+    rows, lines = records.rows[first:], np.array(records.lines[first:], dtype=np.int64)
+    widths = _widths(rows, padded=records.padded)
+    _refuse_long_rows(rows, widths, lines, len(names), log)
+    columns = tuple(stripped(column) for column in _transpose(rows, len(names)))
+    blank = _blank_rows(columns, len(rows))
+    table = TextTable(
+        names=names,
+        columns=columns,
+        lines=lines,
+        tail=_tail(widths < len(names), blank),
+        header_line=records.lines[place],
+        records=records,
+    )
+    if blank.all():
+        what = "the file has a header and no rows below it"
+        log.trouble(what, hint="export it again, with one row for each form")
+    return fill_down(table.take(~blank), mapping.fill_down, log)
+
+
+def stripped(column: Array) -> Array:
+    """Return the texts without the blanks around them, each different text looked at once."""
+    codes, texts = pd.factorize(column)
+    return np.array([text.strip() for text in texts], dtype=object)[codes] if len(texts) else column
+
+
+def fill_down(table: TextTable, names: tuple[str, ...], log: Log) -> TextTable:
+    """Return the table with blank cells of the columns `names` filled from the row above."""
+    columns = list(table.columns)
+    for name in names:
+        if name not in table.names:
+            log.trouble(f"there is no column '{name}' to fill down", hint="correct fill_down in the mapping")
+            continue
+        place = table.names.index(name)
+        cells = pd.Series(columns[place], dtype=object)
+        filled = cells.where(cells != "").ffill().fillna("").to_numpy(dtype=object)
+        n_filled = int((cells == "").sum() - (filled == "").sum())
+        log.note(f"column '{name}' was filled down over {counted(n_filled, 'blank cell')}")
+        columns[place] = filled
+    return replace(table, columns=tuple(columns))
+
+
+def _header_place(records: Records, mapping: Mapping) -> int:
+    if mapping.header_row is not None:
+        return _place_of_line(records, mapping.header_row)
+    nonblank = (place for place, row in enumerate(records.rows) if any(cell.strip() for cell in row))
+    filled = list(islice(nonblank, HEADER_WITHIN))
+    if not filled:
+        message = "the file holds no rows"
+        raise DataError(message, hint="export it again, with a header and one row for each form")
+    counts = {place: recognised(records.rows[place], mapping) for place in filled}
+    best = max(counts, key=lambda place: (counts[place], -place))
+    if counts[best] >= _SURE_HEADER:
+        return best
+    widths = {place: sum(bool(cell.strip()) for cell in records.rows[place]) for place in counts}
+    usual = Counter(widths.values()).most_common(1)[0][0]
+    return next(place for place in counts if widths[place] >= usual)
+
+
+def _place_of_line(records: Records, line: int) -> int:
+    if line not in records.lines:
+        message = f"no row starts in line {line}, the header row of the mapping"
+        raise DataError(message, hint="correct header_row in the mapping")
+    return records.lines.index(line)
+
+
+def _skip_question_texts(records: Records, first: int, log: Log) -> int:
+    """Return the first data row, behind the question texts and ImportId rows of a Qualtrics export."""
+    for place in range(first, min(first + 2, len(records.rows))):
+        row = records.rows[place]
+        if row and _IMPORT_ID.match(row[0].strip()):
+            log.note("the question texts and import ids under the header (Qualtrics) were skipped")
+            return place + 1
+    return first
+
+
+def _widths(rows: list[list[str]], *, padded: bool) -> Array:
+    if padded:
+        ends = (max((place for place, cell in enumerate(row, 1) if cell.strip()), default=0) for row in rows)
+        return np.fromiter(ends, dtype=np.int64, count=len(rows))
+    return np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+
+
+def _refuse_long_rows(rows: list[list[str]], widths: Array, lines: Array, width: int, log: Log) -> None:
+    long = [
+        place for place in np.flatnonzero(widths > width) if any(cell.strip() for cell in rows[place][width:])
+    ]
+    if long:
+        log.trouble(
+            f"{counted(len(long), 'row')} with more cells than the header has columns",
+            where=[f"line {lines[place]}: {widths[place]} cells for {width} columns" for place in long],
+            hint="put a cell that holds the delimiter in quotation marks",
+        )
+
+
+def _transpose(rows: list[list[str]], width: int) -> list[Array]:
+    even = [row if len(row) == width else (row + [""] * width)[:width] for row in rows]
+    if not even:
+        return [np.array([], dtype=object) for _ in range(width)]
+    return [np.array(column, dtype=object) for column in zip(*even, strict=True)]
+
+
+def _blank_rows(columns: tuple[Array, ...], n_rows: int) -> Array:
+    blank = np.ones(n_rows, dtype=bool)
+    for column in columns:
+        blank &= column == ""
+    return blank
+
+
+def _tail(short: Array, blank: Array) -> Array:
+    """Return the short rows behind a blank line, with nothing but such rows below them."""
+    full = np.flatnonzero(~short & ~blank)
+    end = np.arange(len(short)) > (full[-1] if len(full) else -1)
+    behind_blank = np.cumsum(end & blank) > 0
+    return np.asarray(end & behind_blank & ~blank)

@@ -1,0 +1,120 @@
+"""Bytes → text → records of cells: encoding, delimiter, quoting, and the line each record starts in."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+
+from alliance.errors import DataError
+
+DELIMITERS = (",", ";", "\t", "|")
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SNIFFED_CHARACTERS = 65_536
+SNIFFED_RECORDS = 100
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The cells of a file as text, row by row, with the line (or sheet row) each record starts in.
+
+    `padded` says that every row was filled up to one width, as a spreadsheet does.
+    """
+
+    rows: list[list[str]]
+    lines: list[int]
+    encoding: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+    padded: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def read_text(raw: bytes, *, encoding: str | None = None) -> Records:
+    """Return the records of a delimited text file.
+
+    Raises
+    ------
+    DataError
+        If the bytes are in no encoding we try, or a quote is opened and not closed.
+    """
+    text, name = decode(raw, encoding=encoding)
+    declared = _declared_delimiter(text)
+    delimiter = declared or sniff_delimiter(text)
+    rows, lines = parse(text, delimiter)
+    if declared:
+        rows, lines = rows[1:], lines[1:]
+    notes = () if name == "UTF-8" else (f"the file is encoded in {name}",)
+    return Records(rows=rows, lines=lines, encoding=name, delimiter=delimiter, notes=notes)
+
+
+def decode(raw: bytes, *, encoding: str | None = None) -> tuple[str, str]:
+    """Return the text and the name of its encoding: byte order mark, then UTF-8, then Windows-1252.
+
+    >>> decode("größer".encode("cp1252"))
+    ('größer', 'Windows-1252')
+    """
+    if encoding:
+        return _decode_as(raw, encoding).removeprefix("\ufeff"), encoding
+    for mark, codec, name in _BYTE_ORDER_MARKS:
+        if raw.startswith(mark):
+            return _decode_as(raw, codec), name
+    if b"\0" in raw[:200]:
+        codec = "utf-16-le" if raw[1:200:2].count(0) >= raw[:200:2].count(0) else "utf-16-be"
+        return _decode_as(raw, codec), "UTF-16"
+    try:
+        return raw.decode("utf-8"), "UTF-8"
+    except UnicodeDecodeError:
+        return _decode_as(raw, "cp1252", "UTF-8 or Windows-1252"), "Windows-1252"
+
+
+def sniff_delimiter(text: str) -> str:
+    """Return the delimiter that cuts most of the first records into equally many cells, at least two."""
+    best, best_rank = ",", (0.0, 1)
+    for delimiter in DELIMITERS:
+        reader = csv.reader(io.StringIO(text[:SNIFFED_CHARACTERS], newline=""), delimiter=delimiter)
+        widths = Counter(len(row) for row, _ in zip(reader, range(SNIFFED_RECORDS), strict=False) if row)
+        width, agreeing = widths.most_common(1)[0] if widths else (0, 0)
+        rank = (agreeing / max(widths.total(), 1), width)
+        if width > 1 and rank > best_rank:
+            best, best_rank = delimiter, rank
+    return best
+
+
+def parse(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """Return the records and the line of the file each of them starts in; a blank line is an empty record."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    starts: list[int] = []
+    start = 1
+    try:
+        for row in reader:
+            rows.append(row)
+            starts.append(start)
+            start = reader.line_num + 1
+    except csv.Error:
+        message = "a quotation mark is opened and not closed"
+        hint = "write a quotation mark inside a quoted cell twice, or save the file again from its program"
+        raise DataError(message, where=[f"line {start}: in the record that starts here"], hint=hint) from None
+    return rows, starts
+
+
+def _decode_as(raw: bytes, codec: str, called: str = "") -> str:
+    try:
+        return raw.decode(codec)
+    except (UnicodeDecodeError, LookupError):
+        message = f"the file cannot be read as {called or codec}"
+        raise DataError(message, hint="name its encoding with --encoding, such as --encoding cp850") from None
+
+
+def _declared_delimiter(text: str) -> str:
+    line = text[:8].splitlines()[0] if text.strip() else ""
+    return line[4] if len(line) == 5 and line[:4].casefold() == "sep=" else ""  # noqa: PLR2004
