@@ -56,7 +56,9 @@ class Courses:
         """
         return cls(
             values=np.asarray(values, dtype=float),
-            session=np.arange(1, len(values) + 1) if sessions is None else np.asarray(sessions, dtype=np.int64),
+            session=np.arange(1, len(values) + 1)
+            if sessions is None
+            else np.asarray(sessions, dtype=np.int64),
             starts=np.zeros(min(len(values), 1), dtype=np.int64),
             day=None if days is None else np.asarray(days, dtype=float),
         )
@@ -96,7 +98,7 @@ class Courses:
         return TimeSteps.of(np.cumsum(lengths) - lengths, lengths)
 
     def change_from_neighbour(self) -> Array:
-        """Return score minus the score of the session directly before; NaN where there is none, shape (forms,)."""
+        """Return the change from the session directly before, shape (forms,); NaN where there is none."""
         change = np.full(len(self.values), np.nan)
         if len(self.values):
             change[1:] = np.where(np.diff(self.clock) == 1, np.diff(self.values), np.nan)

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from alliance.scale import Scale
 
 KEYS = ("case", "session", "date", "therapist", "rater")
-FLAGS = ("case", "session", "rater", "subscale", "method", "finding", "severity", "statistic", "limit", "reason")
+FLAGS = (
+    "case",
+    "session",
+    "rater",
+    "subscale",
+    "method",
+    "finding",
+    "severity",
+    "statistic",
+    "limit",
+    "reason",
+)
 EPISODES = (
     "case", "rater", "subscale", "method", "onset", "end", "outcome", "depth", "nadir", "lag",
     "reference", "nadir_session", "depth_sigma", "partial",
@@ -34,7 +45,7 @@ class Forms:
 
     Attributes
     ----------
-    case, rater, therapist : codes into `cases`, `raters`, `therapists` (Arrow arrays of texts); shape (forms,)
+    case, rater, therapist : int, shape (forms,); codes into `cases`, `raters`, `therapists` (Arrow texts)
     session : int64, shape (forms,)
     date : datetime64[D], shape (forms,); NaT = not known
     answers : float or small int, shape (items, forms), as printed on the form

@@ -42,7 +42,8 @@ def reliable_change(change: Array | float, *, sem: float) -> Array:
     if not sem > 0:
         message = f"sem must be above 0, got {sem}"
         raise ValueError(message)
-    return np.asarray(change, dtype=float) / (np.sqrt(2) * sem)
+    index: Array = np.asarray(change, dtype=float) / (np.sqrt(2) * sem)
+    return index
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@
     python benchmarks/run.py --write         also into benchmarks/README.md
     python benchmarks/run.py help            one benchmark
 
-Every round runs ours and the peer one after the other as whole processes; the ratio is taken inside the round, so
-that a busy machine slows both. Medians and the spread of the rounds are printed.
+Every round runs ours and the peer one after the other as whole processes; the ratio is taken inside the
+round, so that a busy machine slows both. Medians and the spread of the rounds are printed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Comparison:
             for field in ("wall", "cpu")
         )
         cells = [self.name, self.peer, _spread(wall), _spread(cpu)]
-        cells += [f"{statistics.median(each.wall for each in side):.2f} s" for side in (self.ours, self.theirs)]
+        cells += [
+            f"{statistics.median(each.wall for each in side):.2f} s" for side in (self.ours, self.theirs)
+        ]
         cells.append(f"{max(each.peak for each in self.ours):.0f} MiB")
         return f"| {' | '.join(cells)} |"
 
@@ -89,7 +91,7 @@ def compare(name: str, ours: list[str], peer: str, theirs: list[str], *, rounds:
 
 
 def write_study(path: Path, *, n_forms: int, seed: int = 1) -> None:
-    """Write a seeded WAI-SR study: 5 to 35 sessions a case, 2 % of answers missing, sudden falls in a quarter."""
+    """Write a seeded WAI-SR study: 5 to 35 sessions a case, 2 % of answers missing, a fall in a quarter."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(5, 36, n_forms // 20 + 100)
     lengths = lengths[: int(np.searchsorted(np.cumsum(lengths), n_forms)) + 1]
@@ -97,10 +99,12 @@ def write_study(path: Path, *, n_forms: int, seed: int = 1) -> None:
     case = np.repeat(np.arange(len(lengths)), lengths)
     session = np.arange(n_forms) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     level = np.repeat(rng.normal(3.8, 0.6, len(lengths)), lengths)
-    onset = np.repeat(np.where(rng.random(len(lengths)) < 0.25, rng.integers(4, 20, len(lengths)), 99), lengths)
+    onset = np.repeat(
+        np.where(rng.random(len(lengths)) < 0.25, rng.integers(4, 20, len(lengths)), 99), lengths
+    )
     level = level - 1.2 * ((session == onset) | (session == onset + 1))
     answers = np.clip(np.rint(level[:, None] + rng.normal(0, 0.7, (n_forms, 12))), 1, 5).astype(np.int8)
-    missing = rng.random((n_forms, 12)) < 0.02  # noqa: PLR2004  two in a hundred answers
+    missing = rng.random((n_forms, 12)) < 0.02
     texts = np.where(missing, b"", answers.astype("S1"))
     with path.open("wb") as file:
         file.write(b"case,session," + b",".join(b"q%d" % i for i in range(1, 13)) + b"\n")
@@ -109,17 +113,27 @@ def write_study(path: Path, *, n_forms: int, seed: int = 1) -> None:
 
 
 def analyze(folder: Path, rounds: int, n_forms: int) -> list[Comparison]:
-    """The main job with every result file, against parsing the needed columns alone."""
+    """Compare the main job, with every result file, with parsing the needed columns alone."""
     study = folder / "study.csv"
     write_study(study, n_forms=n_forms)
-    ours = [sys.executable, "-m", "alliance", "analyze", str(study), "--scale", "wai-sr", "-o", str(folder / "out")]
+    ours = [
+        sys.executable,
+        "-m",
+        "alliance",
+        "analyze",
+        str(study),
+        "--scale",
+        "wai-sr",
+        "-o",
+        str(folder / "out"),
+    ]
     floor = [sys.executable, "-c", FLOOR, str(study)]
     name = f"analyze, {n_forms:,} forms of 12 items"
     return [compare(name, ours, "pyarrow parse, int8, needed columns", floor, rounds=rounds)]
 
 
 def cold_start(_folder: Path, rounds: int, _n_forms: int) -> list[Comparison]:
-    """`--help` against importing what it is made of; one form against importing numpy and rich."""
+    """Compare `--help` and one form with importing what they are made of."""
     alliance = [sys.executable, "-m", "alliance"]
     form = [*alliance, "score", "--scale", "wai-sr", "--answers", "4,3,5,4,4,5,3,4,4,5,4,4"]
     imports = [sys.executable, "-c", "import typer, rich"]
@@ -137,14 +151,20 @@ def table(comparisons: list[Comparison], rounds: int) -> str:
     """Return the table and one line about the machine."""
     head = "| ours | against | wall, ratio | CPU, ratio | our wall | its wall | our peak memory |"
     lines = [head, "|---|---|---|---|---|---|---|", *(each.row() for each in comparisons)]
-    machine = f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {rounds} rounds; median [least to most]."
+    machine = (
+        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {rounds} rounds; median [least to most]."
+    )
     return "\n".join([*lines, "", machine])
 
 
 def main() -> None:
     """Run what was asked for, print the table, and keep it if wanted."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--forms", type=int, default=1_000_000)
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")

@@ -109,7 +109,12 @@ def test_flag_prints_rupture_and_repair_with_their_reason(command, small):
     assert found[0]["reason"].startswith("scored 29.00, below the limit ")
     episodes = command("flag", small, "--scale", "srs", "--within-sd", "0.7", "--episodes", "--format", "csv")
     (episode,) = csv.DictReader(io.StringIO(episodes.out))
-    assert (episode["onset"], episode["end"], episode["outcome"], episode["lag"]) == ("6", "7", "repaired", "1")
+    assert (episode["onset"], episode["end"], episode["outcome"], episode["lag"]) == (
+        "6",
+        "7",
+        "repaired",
+        "1",
+    )
 
 
 def test_reliable_drop_takes_its_numbers_from_the_command_line(command, small):
@@ -144,7 +149,12 @@ def test_check_drafts_a_mapping_that_loads_the_file(command, tmp_path):
     target.write_text(draft, encoding="utf-8")
     scored = command("score", file, "--scale", "srs", "--map", target, "--format", "csv")
     assert scored.code == OK, scored.err + draft
-    assert [row["total"] for row in csv.DictReader(io.StringIO(scored.out))] == ["10.0", "11.0", "10.0", "11.0"]
+    assert [row["total"] for row in csv.DictReader(io.StringIO(scored.out))] == [
+        "10.0",
+        "11.0",
+        "10.0",
+        "11.0",
+    ]
 
 
 def test_check_ends_with_the_data_code_when_a_file_would_be_refused(command, tmp_path):
@@ -156,50 +166,50 @@ def test_check_ends_with_the_data_code_when_a_file_would_be_refused(command, tmp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "message"),
     [
-        (("score",), USAGE, "error: give a file, or one form with --answers\nhint: see `alliance score --help`\n"),
+        (
+            ("score",),
+            "error: give a file, or one form with --answers\nhint: see `alliance score --help`\n",
+        ),
         (
             ("flag", "FILE", "--scale", "srs", "--method", "predictive"),
-            USAGE,
             "error: unknown method 'predictive'\n"
             "hint: did you mean 'predictive-limit'? known: predictive-limit, reliable-drop\n",
         ),
         (
             ("flag", "FILE", "--scale", "srs", "--sd", "2"),
-            USAGE,
             "error: --sd above 0 and --reliability from 0 to below 1 belong together\n"
             "hint: give both, or --within-sd alone\n",
         ),
         (
             ("flag", "FILE", "--scale", "srs", "--alpha", "0.7"),
-            USAGE,
             "error: --alpha must lie between 0 and 0.5, got 0.7\nhint: the default is 0.01\n",
         ),
         (
             ("score", "FILE", "--scale", "srs", "--keep", "best"),
-            USAGE,
             "error: --keep is one of first, last, got 'best'\nhint: see --help\n",
         ),
         (
             ("analyze", "-", "--scale", "srs", "-o", "OUT"),
-            USAGE,
             "error: analyze needs a file: its manifest names what was analysed\n"
             "hint: `alliance score -` reads standard input\n",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_a_wrong_call_is_told_in_words(command, small, tmp_path, arguments, code, message):
+def test_a_wrong_call_is_told_in_words(command, small, tmp_path, arguments, message):
     places = {"FILE": small, "OUT": tmp_path / "out"}
     done = command(*(places.get(argument, argument) for argument in arguments))
-    assert (done.code, done.out, done.err) == (code, "", message)
+    assert (done.code, done.out, done.err) == (USAGE, "", message)
 
 
 def test_an_unknown_scale_ends_with_the_scale_code(command, small):
     done = command("score", small, "--scale", "wai-rs")
     assert done.code == SCALE
-    assert done.err.startswith("error: unknown scale 'wai-rs'\nhint: did you mean 'wai-s'? known: arm-5, core-10")
+    assert done.err.startswith(
+        "error: unknown scale 'wai-rs'\nhint: did you mean 'wai-s'? known: arm-5, core-10"
+    )
 
 
 def test_a_missing_file_ends_with_the_store_code(command, tmp_path):
@@ -246,7 +256,17 @@ def test_our_own_bug_shows_no_data(small):
 
 
 def test_nothing_is_drawn_when_output_is_piped(tmp_path):
-    line = [sys.executable, "-m", "alliance", "analyze", str(STUDY), "--scale", "wai-sr", "-o", str(tmp_path / "o")]
+    line = [
+        sys.executable,
+        "-m",
+        "alliance",
+        "analyze",
+        str(STUDY),
+        "--scale",
+        "wai-sr",
+        "-o",
+        str(tmp_path / "o"),
+    ]
     done = subprocess.run(line, capture_output=True, check=True, env={**os.environ, "FORCE_COLOR": "1"})
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stderr
@@ -254,5 +274,7 @@ def test_nothing_is_drawn_when_output_is_piped(tmp_path):
 
 def test_redirected_output_is_utf_8_whatever_the_code_page(tmp_path):
     line = [sys.executable, "-m", "alliance", "analyze", str(CLINIC), "-o", str(tmp_path / "o")]
-    done = subprocess.run(line, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"})
+    done = subprocess.run(
+        line, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}
+    )
     assert "33.1 → 31" in done.stdout.decode("utf-8")

@@ -1,4 +1,4 @@
-"""Files that are hard to read, through the command line: each loads, warns or is refused as its sheet says."""
+"""Files that are hard to read, through the command line: each behaves as its sheet says."""
 
 import csv
 import io
@@ -52,7 +52,10 @@ def assert_scores(text, expected):
     found = scored(text)
     for key, scores in expected.items():
         for name, value in scores.items():
-            assert found[key][name] == (None if value is None else pytest.approx(value, abs=1e-6)), (key, name)
+            assert found[key][name] == (None if value is None else pytest.approx(value, abs=1e-6)), (
+                key,
+                name,
+            )
 
 
 READ = [
@@ -135,7 +138,14 @@ def test_ceiling_and_short_series_are_told_apart(command, tmp_path):
     assert silent["D04"] == "not enough data: 2 of 5 earlier scores"
     assert not [row for row in flags if row["finding"] == "rupture" and row["case"] in {"D01", "D06"}]
     pooled = command(
-        "flag", file, "--scale", scale_of("37_ceiling_and_short_series"), "--within-sd", "1", "--format", "csv"
+        "flag",
+        file,
+        "--scale",
+        scale_of("37_ceiling_and_short_series"),
+        "--within-sd",
+        "1",
+        "--format",
+        "csv",
     )
     found = list(csv.DictReader(io.StringIO(pooled.out)))
     ruptures = [(row["case"], row["session"]) for row in found if row["finding"] == "rupture"]
@@ -145,7 +155,9 @@ def test_ceiling_and_short_series_are_told_apart(command, tmp_path):
 
 def test_two_raters_are_two_courses_and_not_one_saw_tooth(command):
     (file,) = files_of("35_two_raters")
-    done = command("flag", file, "--scale", scale_of("35_two_raters"), "--within-sd", "0.4", "--format", "csv")
+    done = command(
+        "flag", file, "--scale", scale_of("35_two_raters"), "--within-sd", "0.4", "--format", "csv"
+    )
     assert done.code == OK
     found = list(csv.DictReader(io.StringIO(done.out)))
     # Interleaved, the raters' different levels would be ruptures everywhere; only C03 falls, in both eyes.

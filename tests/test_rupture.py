@@ -156,7 +156,9 @@ def test_a_small_caseload_is_pooled():
 
 
 def spread_of(variances, pairs):
-    return Spread(variance=np.array(variances, float), df=effective_df(np.array(pairs)), pairs=np.array(pairs))
+    return Spread(
+        variance=np.array(variances, float), df=effective_df(np.array(pairs)), pairs=np.array(pairs)
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,9 @@ def test_a_fall_that_lies_exactly_on_the_limit_is_no_flag():
     exact = 7.888848072 / 1.96 / np.sqrt(2)
     on_limit = Measure(low=12, high=60, step=1, within_sd=11 / 1.96 / np.sqrt(2))
     assert reliable_drop(Courses.of([49.0, 38.0]), on_limit).met[1] == 0
-    assert reliable_drop(Courses.of([49.0, 38.0]), Measure(low=12, high=60, step=1, within_sd=exact)).met[1] == 1
+    assert (
+        reliable_drop(Courses.of([49.0, 38.0]), Measure(low=12, high=60, step=1, within_sd=exact)).met[1] == 1
+    )
 
 
 def test_reliable_drop_without_reliability_says_what_it_needs():
@@ -266,7 +270,9 @@ def test_repair_follows_the_truth_table(after, outcome, lag):
 
 def test_a_flag_inside_an_open_episode_opens_no_second_one():
     met = np.array([NA, 1.0, 1.0, 0.0, 1.0])
-    found = follow_flags(Courses.of([50, 40, 30, 50, 30]), met, np.full(5, 50.0), np.full(5, 2.0), RepairRule())
+    found = follow_flags(
+        Courses.of([50, 40, 30, 50, 30]), met, np.full(5, 50.0), np.full(5, 2.0), RepairRule()
+    )
     assert found.onset.tolist() == [1, 4]
     assert found.nadir.tolist() == [30, 30]
 

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -77,11 +76,14 @@ def test_planted_ruptures_are_found_at_the_published_rate(study):
     # rupture-free case is flagged in about one of ten.
     folder, _ = study
     truth = pd.read_csv(bundled("data") / "wai-sr-study.truth.csv")
-    flags = [row for row in rows(folder, "flags.csv") if row["finding"] == "rupture" and row["rater"] == "client"]
+    flags = [
+        row for row in rows(folder, "flags.csv") if row["finding"] == "rupture" and row["rater"] == "client"
+    ]
     planted = truth[(truth["rupture"] != "none") & truth["reached"]]
     hits = [
         any(
-            row["case"] == case.case and case.onset <= int(row["session"]) <= case.onset + WITHIN[case.rupture]
+            row["case"] == case.case
+            and case.onset <= int(row["session"]) <= case.onset + WITHIN[case.rupture]
             for row in flags
         )
         for case in planted.itertuples()
@@ -148,9 +150,10 @@ def test_the_manifest_says_what_was_run_on_what(study):
     ]
     written = {name: content for name, content in bytes_of(folder).items() if name != MANIFEST}
     assert manifest["outputs"] == {name: hashlib.sha256(text).hexdigest() for name, text in written.items()}
-    assert manifest["scales"][0]["sha256"] == hashlib.sha256(
-        (bundled("scales") / "wai-sr.toml").read_bytes()
-    ).hexdigest()
+    assert (
+        manifest["scales"][0]["sha256"]
+        == hashlib.sha256((bundled("scales") / "wai-sr.toml").read_bytes()).hexdigest()
+    )
     assert set(manifest["method"]["priors"]) == {"client", "therapist"}
     assert str(STUDY.parent) not in (folder / MANIFEST).read_text(encoding="utf-8")
 
@@ -253,7 +256,12 @@ def test_on_error_drop_scores_the_rest_and_lists_every_rejected_cell(tmp_path):
     )
     run(path, tmp_path / "out", read=ReadOptions(on_error="drop"))
     (rejected,) = rows(tmp_path / "out", "rejected.csv")
-    assert (rejected["line"], rejected["case"], rejected["session"], rejected["value"]) == ("3", "C01", "2", "9")
+    assert (rejected["line"], rejected["case"], rejected["session"], rejected["value"]) == (
+        "3",
+        "C01",
+        "2",
+        "9",
+    )
     assert [row["total"] for row in rows(tmp_path / "out", "scores.csv")] == ["4", "", "4"]
 
 
@@ -280,7 +288,9 @@ def test_parquet_holds_what_csv_holds(tmp_path):
         assert list(as_csv.columns) == list(as_parquet.columns)
         assert len(as_csv) == len(as_parquet)
         for column in as_parquet.select_dtypes("number"):
-            np.testing.assert_array_equal(as_csv[column].astype(float), as_parquet[column].astype(float), err_msg=column)
+            np.testing.assert_array_equal(
+                as_csv[column].astype(float), as_parquet[column].astype(float), err_msg=column
+            )
 
 
 def test_attendance_comes_from_a_second_file_too(tmp_path):
@@ -296,7 +306,9 @@ def test_attendance_comes_from_a_second_file_too(tmp_path):
 
 
 def test_an_outcome_form_alone_cannot_be_flagged(tmp_path):
-    path = write(tmp_path / "phq.csv", ["case,session," + ",".join(f"q{i}" for i in range(1, 10)), "C1,1" + ",1" * 9])
+    path = write(
+        tmp_path / "phq.csv", ["case,session," + ",".join(f"q{i}" for i in range(1, 10)), "C1,1" + ",1" * 9]
+    )
     with pytest.raises(UsageError) as caught:
         run(path, tmp_path / "out", scale="phq-9")
     assert str(caught.value) == (
@@ -342,7 +354,9 @@ def test_a_killed_run_leaves_no_output_or_whole_files(tmp_path):
     outcomes = set()
     for place in range(12):
         folder = tmp_path / f"killed{place}"
-        process = subprocess.Popen([*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*command, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(length * (0.3 + 0.075 * place))
         process.send_signal(signal.SIGKILL)
         process.wait()

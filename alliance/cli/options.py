@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file; - reads standard input.")]
 ScaleOption = Annotated[
-    str | None, typer.Option("--scale", help="Id of the form, or a TOML definition; not with a `scale` column.")
+    str | None,
+    typer.Option("--scale", help="Id of the form, or a TOML definition; not with a `scale` column."),
 ]
-ScalesOption = Annotated[list[Path] | None, typer.Option("--scales", help="A folder of definitions of your own.")]
-MapOption = Annotated[Path | None, typer.Option("--map", help="A mapping file for foreign column names and words.")]
+ScalesOption = Annotated[
+    list[Path] | None, typer.Option("--scales", help="A folder of definitions of your own.")
+]
+MapOption = Annotated[
+    Path | None, typer.Option("--map", help="A mapping file for foreign column names and words.")
+]
 MissingOption = Annotated[
     list[str] | None, typer.Option("--missing", help="Codes for an unanswered item, such as -99,999.")
 ]
 OnErrorOption = Annotated[
-    str, typer.Option("--on-error", help="stop: refuse the file. drop: leave out what cannot be used, and list it.")
+    str,
+    typer.Option(
+        "--on-error", help="stop: refuse the file. drop: leave out what cannot be used, and list it."
+    ),
 ]
 KeepOption = Annotated[
     str | None, typer.Option("--keep", help="first or last, of forms that are there twice and differ.")
@@ -31,17 +39,23 @@ KeepOption = Annotated[
 DateFormatOption = Annotated[str | None, typer.Option("--date-format", help="ymd, dmy or mdy.")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
 AttendanceOption = Annotated[
-    Path | None, typer.Option("--attendance", help="A second file with the appointments: case, date, attendance.")
+    Path | None,
+    typer.Option("--attendance", help="A second file with the appointments: case, date, attendance."),
 ]
-MethodOption = Annotated[str, typer.Option("--method", help="Rupture method: predictive-limit or reliable-drop.")]
+MethodOption = Annotated[
+    str, typer.Option("--method", help="Rupture method: predictive-limit or reliable-drop.")
+]
 AlphaOption = Annotated[
     float | None, typer.Option("--alpha", help="predictive-limit: one-sided error rate of a verdict. [0.01]")
 ]
-SdOption = Annotated[float | None, typer.Option("--sd", help="Between-person standard deviation of the total.")]
+SdOption = Annotated[
+    float | None, typer.Option("--sd", help="Between-person standard deviation of the total.")
+]
 ReliabilityOption = Annotated[float | None, typer.Option("--reliability", help="Reliability of the total.")]
 WithinSdOption = Annotated[float | None, typer.Option("--within-sd", help="Within-person SD of the total.")]
 SemOption = Annotated[
-    float | None, typer.Option("--sem", help="Standard error of measurement of the total, for the risk rules.")
+    float | None,
+    typer.Option("--sem", help="Standard error of measurement of the total, for the risk rules."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")]
 

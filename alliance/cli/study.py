@@ -50,8 +50,11 @@ DATA_EXIT = 3
 
 
 def analyze(
+    *,
     file: FileArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")
+    ],
     scale: ScaleOption = None,
     scales: ScalesOption = None,
     map: MapOption = None,
@@ -68,14 +71,16 @@ def analyze(
     within_sd: WithinSdOption = None,
     sem: SemOption = None,
     to: Annotated[str, typer.Option("--to", help="Format of the result tables: csv or parquet.")] = "csv",
-    limit: Annotated[int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")
+    ] = 20,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are not ours.")] = False,
     quiet: QuietOption = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Score a study, flag ruptures, list early dropout risk, write files and a report: the main job.
 
-    Writes scores, flags, episodes, risk, report.html and manifest.json, all or none, and prints the triage list.
+    Writes scores, flags, episodes, risk, report.html and manifest.json, all or none; prints the triage list.
 
     Example: alliance analyze study.csv --scale wai-sr -o out/
     """
@@ -105,7 +110,9 @@ def analyze(
         from alliance.report.terminal import triage
 
         plain = not _encodes("→")
-        typer.echo(triage(result.view, width=_width(), colour=_colour(), unicode=not plain, limit=limit), nl=False)
+        typer.echo(
+            triage(result.view, width=_width(), colour=_colour(), unicode=not plain, limit=limit), nl=False
+        )
         if not quiet:
             typer.echo(f"Results: {output}", err=True)
         return
@@ -119,22 +126,39 @@ def _emit_triage(result: Any, format: Format) -> None:
         import json
 
         view = asdict(result.view)
-        typer.echo(json.dumps({"schema": 1, **view, "manifest": result.manifest}, ensure_ascii=False, indent=2))
+        typer.echo(
+            json.dumps({"schema": 1, **view, "manifest": result.manifest}, ensure_ascii=False, indent=2)
+        )
         return
-    columns = ("case", "session", "level", "points", "last_rating", "rupture", "reasons", "prompts", "not_evaluable")
+    columns = (
+        "case",
+        "session",
+        "level",
+        "points",
+        "last_rating",
+        "rupture",
+        "reasons",
+        "prompts",
+        "not_evaluable",
+    )
     rows = [asdict(case) for case in result.view.cases]
     joined = [
-        {name: "; ".join(row[name]) if isinstance(row[name], tuple) else row[name] for name in columns} for row in rows
+        {name: "; ".join(row[name]) if isinstance(row[name], tuple) else row[name] for name in columns}
+        for row in rows
     ]
     emit(joined, columns=columns, format=format)
 
 
 def score(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file; - reads standard input.")] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The file; - reads standard input.")
+    ] = None,
     scale: ScaleOption = None,
     scales: ScalesOption = None,
     answers: Annotated[
-        str | None, typer.Option("--answers", help="One form: its answers in item order, empty = not answered.")
+        str | None,
+        typer.Option("--answers", help="One form: its answers in item order, empty = not answered."),
     ] = None,
     map: MapOption = None,
     missing: MissingOption = None,
@@ -184,6 +208,7 @@ def _score_one(form: Scale, answers: str, format: Format) -> None:
 
 
 def flag(
+    *,
     file: FileArgument,
     scale: ScaleOption = None,
     scales: ScalesOption = None,
@@ -227,6 +252,7 @@ def flag(
 
 
 def risk(
+    *,
     file: FileArgument,
     scale: ScaleOption = None,
     scales: ScalesOption = None,
@@ -263,6 +289,7 @@ def risk(
 
 
 def check(
+    *,
     file: FileArgument,
     scale: ScaleOption = None,
     scales: ScalesOption = None,
@@ -270,7 +297,9 @@ def check(
     missing: MissingOption = None,
     date_format: DateFormatOption = None,
     sheet: SheetOption = None,
-    write_map: Annotated[Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")] = None,
+    write_map: Annotated[
+        Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing mapping.")] = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
@@ -337,9 +366,10 @@ def _scored(
 
 def _rejected(loaded: Loaded) -> Iterator[str]:
     """Yield every cell that was left out, in the words of the error it would have been."""
-    for row in loaded.rejected.itertuples():
-        item = f", {row.item} = {row.value}" if row.item else ""
-        yield f"left out, line {row.line}: case {row.case}, session {row.session}{item}: {row.problem}"
+    for row in loaded.rejected.to_dict("records"):
+        item = f", {row['item']} = {row['value']}" if row["item"] else ""
+        place = f"line {row['line']}: case {row['case']}, session {row['session']}"
+        yield f"left out, {place}{item}: {row['problem']}"
 
 
 def _tell_notes(notes: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """The fast lane: a plain CSV file of one form goes through pyarrow's reader, typed on the way in.
 
-It takes only what leaves nothing to decide. Whatever is odd raises `Odd`, and the tolerant lane reads the file
-from its start; both give the same Responses.
+It takes only what leaves nothing to decide. Whatever is odd raises `Odd`, and the tolerant lane reads the
+file from its start; both give the same Responses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MISSING_WORDS = ["", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "
 PLAIN_ROLES = {"case", "session", "date", "therapist", "rater"}
 
 
-class Odd(Exception):  # noqa: N818  no error: the tolerant lane takes over
+class Odd(Exception):
     """What the fast lane met and leaves to the tolerant one."""
 
 
@@ -155,7 +155,7 @@ class _Rows:
     missing: Array
 
     def split(self) -> tuple[_Rows | None, _Rows]:
-        """Return the rows of all cases but the last, and those of the last: it may go on in the next block."""
+        """Return the rows of all cases but the last, and those of the last, which may go on."""
         first = int(np.searchsorted(self.case, self.case[-1]))
         return (self._part(slice(0, first)) if first else None), self._part(slice(first, None))
 
@@ -178,7 +178,9 @@ class _Rows:
         """Return one number for each row that sorts like case, rater, session."""
         rank = np.argsort(np.argsort(self.raters.to_pylist()))[self.rater]
         low, high = int(self.session.min()), int(self.session.max())
-        return (self.case.astype(np.int64) * len(self.raters) + rank) * (high - low + 1) + (self.session - low)
+        series = self.case.astype(np.int64) * len(self.raters) + rank
+        key: Array = series * (high - low + 1) + (self.session - low)
+        return key
 
     def forms(self) -> Forms:
         """Return the rows as Forms, in the order case, rater, session; a double is odd."""
@@ -270,7 +272,8 @@ def _dates(column: Any, n_rows: int) -> Array:
     if not pc.all(pc.match_substring_regex(texts, r"^(\d{4}-\d{2}-\d{2})?$")).as_py():
         raise Odd("dates that are not plain")
     days = np.array([text or "NaT" for text in texts.to_pylist()], dtype="datetime64[D]")
-    return days[column.indices.to_numpy()]
+    found: Array = days[column.indices.to_numpy()]
+    return found
 
 
 def _joined(carried: _Rows, rows: _Rows) -> _Rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from alliance.errors import Trouble
 from alliance.frames import REJECTED
 

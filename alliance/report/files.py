@@ -7,9 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from alliance.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from io import BufferedRandom
 
 OWNER_ONLY = 0o600
 PART_PREFIX = ".alliance-part-"
@@ -69,7 +72,7 @@ class OutputFolder:
         for name, (file, _) in sorted(self._files.items()):
             file.flush()
             file.seek(0)
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            found[name] = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
         return found
 
     def publish(self, *, last: str) -> None:
@@ -134,8 +137,8 @@ def csv_rows(columns: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     columns : mapping
-        Name → a text for every row, a float or integer array (NaN is an empty cell, numbers are unrounded), or
-        an array of texts (quoted where they must be). All have the same length.
+        Name → a text for all rows, a float or integer array (NaN is an empty cell, nothing is rounded), or an
+        array of texts (quoted where they must be). All arrays have the same length.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -10,10 +10,18 @@ from alliance.report.files import OutputFolder, chunks, csv_header, csv_rows
 
 ROWS_AT_ONCE = 1 << 16
 TEXTS = frozenset(
-    {"scale", "case", "therapist", "rater", "note", "subscale", "method", "finding", "severity", "reason", "outcome",
-     "level", "reasons", "not_evaluable", "basis", "prompts", "item", "value", "problem"}
-)  # fmt: skip
-WHOLE = frozenset({"session", "n_missing", "onset", "end", "lag", "nadir_session", "points", "n_ratings", "rating_age", "line"})
+    {
+        *("scale", "case", "therapist", "rater", "note", "subscale", "method", "finding", "severity"),
+        *("reason", "outcome", "level", "reasons", "not_evaluable", "basis", "prompts"),
+        *("item", "value", "problem"),
+    }
+)
+WHOLE = frozenset(
+    {
+        *("session", "n_missing", "onset", "end", "lag", "nadir_session"),
+        *("points", "n_ratings", "rating_age", "line"),
+    }
+)
 NO_NUMBER = -1
 """Stands for "there is none" in whole-number columns that count from 0 or 1."""
 
@@ -37,7 +45,7 @@ class TableFile:
         self._writer.close()
 
     def write(self, columns: Mapping[str, Any]) -> int:
-        """Append rows given as columns: arrays of one length, or one text for all rows; return their number."""
+        """Append rows given as columns, arrays or one text for all rows; return their number."""
         arrays = [len(values) for values in columns.values() if not isinstance(values, str)]
         n_rows = arrays[0] if arrays else 0
         for rows in chunks(n_rows, ROWS_AT_ONCE):
@@ -69,7 +77,10 @@ class _Parquet:
         import pyarrow as pa
 
         n_rows = next(len(values) for values in columns.values() if not isinstance(values, str))
-        arrays = [_arrow(name, values, n_rows).cast(self._schema.field(name).type) for name, values in columns.items()]
+        arrays = [
+            _arrow(name, values, n_rows).cast(self._schema.field(name).type)
+            for name, values in columns.items()
+        ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
     def close(self) -> None:
@@ -109,4 +120,8 @@ def _arrow(name: str, values: Any, n_rows: int) -> Any:
     if name not in WHOLE:
         return array
     whole = array.cast(pa.int64())
-    return pc.if_else(pc.equal(whole, NO_NUMBER), pa.scalar(None, pa.int64()), whole) if name in {"end", "lag"} else whole
+    return (
+        pc.if_else(pc.equal(whole, NO_NUMBER), pa.scalar(None, pa.int64()), whole)
+        if name in {"end", "lag"}
+        else whole
+    )

@@ -28,7 +28,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """All courses of one rater: total and subscales side by side; `place` is the number of each series' case."""
+    """All courses of one rater, total and subscales; `place` is the number of the case of each series."""
 
     rater: str
     place: Array

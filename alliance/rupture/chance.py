@@ -45,7 +45,13 @@ class Chance:
 
 
 def chance(
-    courses: Courses, measure: Measure, method: Method, *, seed: int = 1, replicates: int = REPLICATES, **settings: Any
+    courses: Courses,
+    measure: Measure,
+    method: Method,
+    *,
+    seed: int = 1,
+    replicates: int = REPLICATES,
+    **settings: Any,
 ) -> Chance:
     """Compare the share of flagged series with that of the same series without any rupture.
 
@@ -91,7 +97,11 @@ def autocorrelation(courses: Courses) -> float:
     centred = courses.values - _means(courses)[courses.series]
     paired = np.flatnonzero(np.isfinite(courses.change_from_neighbour()))
     scale = float(np.nansum(centred[paired] ** 2))
-    return float(np.clip(np.sum(centred[paired] * centred[paired - 1]) / scale, 0, MAX_PHI)) if scale > 0 else 0.0
+    return (
+        float(np.clip(np.sum(centred[paired] * centred[paired - 1]) / scale, 0, MAX_PHI))
+        if scale > 0
+        else 0.0
+    )
 
 
 def _means(courses: Courses) -> Array:

@@ -53,7 +53,7 @@ class Tracker:
         self.n_after[places] = 0
 
     def follow(self, places: Array, rows: Array, scores: Array) -> tuple[Array, Array]:
-        """Move the open episodes at `places` on by one score; return which were repaired, and which given up."""
+        """Move the open episodes at `places` on by one score; return which are repaired, which given up."""
         self.n_after[places] += 1
         self.last[places] = scores
         level = self.reference[places] - self.rule.tolerance * self.sigma[places]
@@ -77,7 +77,18 @@ class Tracker:
         by_onset = np.argsort(onset, kind="stable")
         lag = np.where(outcome <= LATE, n_after, -1)
         columns = (order[place], onset, end, outcome, reference, sigma, nadir, nadir_row, last, lag)
-        names = ("series", "onset", "end", "outcome", "reference", "sigma", "nadir", "nadir_row", "last", "lag")
+        names = (
+            "series",
+            "onset",
+            "end",
+            "outcome",
+            "reference",
+            "sigma",
+            "nadir",
+            "nadir_row",
+            "last",
+            "lag",
+        )
         return Episodes(**{name: column[by_onset] for name, column in zip(names, columns, strict=True)})
 
     def _deepen(self, places: Array, rows: Array, scores: Array) -> None:

@@ -27,7 +27,7 @@ SEVERITIES = ((0.005, "strict"), (0.01, "signal"), (0.025, "watch"))
 class Judged:
     """The courses of one rater, what a method said of them, and what belongs to an explanation.
 
-    `place` is the number of the case of each series; `parts` the subscale values, aligned with the rows of `courses`.
+    `place` is the number of the case of each series; `parts` the subscale values, one for each row.
     """
 
     courses: Courses
@@ -45,7 +45,11 @@ def flag_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
 
     `names` holds the name of every case by its place. Rows are in the order of the cases, raters, sessions.
     """
-    found = [_with_constants(rows, each) for each in judged for rows in (_ruptures(each), _repairs(each), _silent(each))]
+    found = [
+        _with_constants(rows, each)
+        for each in judged
+        for rows in (_ruptures(each), _repairs(each), _silent(each))
+    ]
     return _in_order(found, FLAGS, names, "session")
 
 
@@ -91,7 +95,9 @@ def _episodes(judged: Judged) -> dict[str, Array]:
     }
 
 
-def _rows(judged: Judged, rows: Array, finding: str, severity: Array, limit: Array, reason: Array) -> dict[str, Array]:
+def _rows(
+    judged: Judged, rows: Array, *, finding: str, severity: Array, limit: Array, reason: Array
+) -> dict[str, Array]:
     series = judged.courses.series[rows]
     return {
         "place": judged.place[series],
@@ -107,7 +113,7 @@ def _rows(judged: Judged, rows: Array, finding: str, severity: Array, limit: Arr
 def _ruptures(judged: Judged) -> dict[str, Array]:
     verdict, rows = judged.verdict, judged.verdict.flagged
     several = join([number(" from the ", verdict.n_reference[rows]), " sessions before (mean "])
-    reason = [
+    reason: list[Array | str] = [
         number("scored ", judged.courses.values[rows]),
         number(", below the limit ", verdict.limit[rows]),
         np.where(verdict.n_reference[rows] > 1, several, " from the session before (").astype(object),
@@ -119,7 +125,14 @@ def _ruptures(judged: Judged) -> dict[str, Array]:
         _ceiling(judged, rows),
         f"; {judged.measure.prior}" if np.isfinite(verdict.df).any() else "",
     ]
-    return _rows(judged, rows, "rupture", _severity(verdict, rows), verdict.limit[rows], join(reason))
+    return _rows(
+        judged,
+        rows,
+        finding="rupture",
+        severity=_severity(verdict, rows),
+        limit=verdict.limit[rows],
+        reason=join(reason),
+    )
 
 
 def _repairs(judged: Judged) -> dict[str, Array]:
@@ -132,9 +145,14 @@ def _repairs(judged: Judged) -> dict[str, Array]:
         (" from before the rupture at session ", judged.courses.session[episodes.onset[healed]]),
         ("; scored sessions until then: ", episodes.lag[healed]),
     ]
-    reason = join([number(lead, values) for lead, values in texts])
-    severity = np.array(OUTCOMES, dtype=object)[episodes.outcome[healed]]
-    return _rows(judged, rows, "repair", severity, episodes.reference[healed] - episodes.sigma[healed], reason)
+    return _rows(
+        judged,
+        rows,
+        finding="repair",
+        severity=np.array(OUTCOMES, dtype=object)[episodes.outcome[healed]],
+        limit=episodes.reference[healed] - episodes.sigma[healed],
+        reason=join([number(lead, values) for lead, values in texts]),
+    )
 
 
 def _silent(judged: Judged) -> dict[str, Array]:
@@ -149,7 +167,14 @@ def _silent(judged: Judged) -> dict[str, Array]:
     sparse = f"{NOT_ENOUGH_DATA}: too few scored sessions in a row"
     reason = np.where(earlier < verdict.needed, short, sparse).astype(object)
     nothing = np.full(len(rows), "", dtype=object)
-    return _rows(judged, rows, NOT_ENOUGH_DATA, nothing, np.full(len(rows), np.nan), reason)
+    return _rows(
+        judged,
+        rows,
+        finding=NOT_ENOUGH_DATA,
+        severity=nothing,
+        limit=np.full(len(rows), np.nan),
+        reason=reason,
+    )
 
 
 def _severity(verdict: Verdict, rows: Array) -> Array:
@@ -169,10 +194,13 @@ def _ceiling(judged: Judged, rows: Array) -> Array:
     near = courses.values >= measure.high - measure.step - TOLERANCE
     first = courses.starts[courses.series[rows]]
     n_near, n_scored = (
-        np.cumsum(each)[rows] - np.cumsum(each)[first] + each[first] for each in (near, np.isfinite(courses.values))
+        np.cumsum(each)[rows] - np.cumsum(each)[first] + each[first]
+        for each in (near, np.isfinite(courses.values))
     )
     at_top = n_near >= CEILING_SHARE * n_scored
-    return np.where(at_top, "; ceiling: most scores lie at the top, so a repair says little", "").astype(object)
+    return np.where(at_top, "; ceiling: most scores lie at the top, so a repair says little", "").astype(
+        object
+    )
 
 
 def _largest_fall(judged: Judged) -> Array:

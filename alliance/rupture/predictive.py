@@ -1,4 +1,4 @@
-"""`predictive-limit`: each score against a one-sided prediction limit from the same person's earlier sessions."""
+"""`predictive-limit`: each score against a one-sided limit predicted from the same person's past."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def predictive_limit(
     min_ref : int
         Reference scores needed with a prior.
     min_drop : float, optional
-        Smallest fall below the reference mean that is flagged, in score points; `measure.min_drop` by default.
+        Smallest fall below the reference mean that is flagged, in score points; by default
+        `measure.min_drop`.
     repair : RepairRule, optional
         When an episode ends; while one is open nothing new is flagged.
 
@@ -226,4 +227,5 @@ class _Walk:
         if not self.flagged:
             return np.zeros((0, self.reference.window), dtype=np.int64)
         rows = np.concatenate([rows for rows, _ in self.flagged])
-        return np.concatenate([windows for _, windows in self.flagged])[np.argsort(rows)]
+        windows: Array = np.concatenate([windows for _, windows in self.flagged])[np.argsort(rows)]
+        return windows

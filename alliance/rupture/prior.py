@@ -16,6 +16,7 @@ ESTIMATE_FROM = 10
 POOL_FROM = 5
 POOLED_DF = 4.0
 DF_RANGE = (2.0, 20.0)
+PRECISION = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ def trigamma_inverse(value: float) -> float:
         trigamma = polygamma(1, guess)
         step = trigamma * (1 - trigamma / value) / polygamma(2, guess)
         guess += step
-        if -step / guess < 1e-8:
+        if -step / guess < PRECISION:
             break
     return float(guess)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alliance.courses import Courses
 from alliance.errors import UsageError, unknown_name
 from alliance.psychometrics import sem
 from alliance.rupture.prior import NO_PRIOR, Prior
@@ -79,9 +78,7 @@ def method(name: str, *, online: bool, needs: str, finds: str, source: str) -> C
     """Register the decorated function as the method `name`; `online` verdicts never use later sessions."""
 
     def register(judge: Judge) -> Judge:
-        METHODS[name] = Method(
-            name=name, judge=judge, online=online, needs=needs, finds=finds, source=source
-        )
+        METHODS[name] = Method(name=name, judge=judge, online=online, needs=needs, finds=finds, source=source)
         return judge
 
     return register

@@ -43,8 +43,8 @@ CHANCE_SEED = 1
 class Request:
     """What a run is asked to do; everything that changes a number is in the manifest.
 
-    `scale` is None when the file names its forms itself. `settings` are parameters of the method. `sem` is the
-    standard error of measurement for the dropout rules, `within_sd` the one for ruptures.
+    `scale` is None when the file names its forms itself. `settings` are parameters of the method. `sem` is
+    the standard error of measurement for the dropout rules, `within_sd` the one for ruptures.
     """
 
     path: Path
@@ -174,9 +174,7 @@ def _require_scale(request: Request) -> Scale:
     return request.scale
 
 
-def _tolerant_pass(
-    request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str
-) -> _Run:
+def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str) -> _Run:
     from alliance.readers import ReadOptions, load, read_attendance
 
     options = request.read or ReadOptions()
@@ -191,7 +189,9 @@ def _tolerant_pass(
     with _scores_file(request, [part.scale for part in parts], out) as table:
         for part in parts:
             frame = loaded.responses[part.scale.id]
-            _score_blocks(iter([forms_of(frame, part.scale)] if len(frame) else []), part, table, tell, len(frame))
+            _score_blocks(
+                iter([forms_of(frame, part.scale)] if len(frame) else []), part, table, tell, len(frame)
+            )
     if options.on_error == "drop":
         with TableFile(out, "rejected", list(loaded.rejected.columns), to=request.to) as table:
             table.write({name: loaded.rejected[name].to_numpy() for name in loaded.rejected.columns})
@@ -283,7 +283,15 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     from alliance.report.html import page
 
     out.write("report.html", page(view).encode())
-    manifest = manifest_of(request, run.lane, run.parts, judge_block, lists, facts, out.digests())
+    manifest = manifest_of(
+        request=request,
+        lane=run.lane,
+        parts=run.parts,
+        judge=judge_block,
+        risks=lists,
+        facts=facts,
+        outputs=out.digests(),
+    )
     out.write(MANIFEST, manifest_text(manifest))
     return Result(view=view, manifest=manifest, notes=tuple(notes))
 

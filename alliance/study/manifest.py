@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def manifest_of(
+    *,
     request: Request,
     lane: str,
     parts: list[_Part],
@@ -36,7 +37,12 @@ def manifest_of(
         "reader": lane,
         "read_options": _read_options(request),
         "scales": [
-            {"id": part.scale.id, "status": part.scale.status, "sha256": part.scale.sha256, "n_forms": part.tally.n_forms}
+            {
+                "id": part.scale.id,
+                "status": part.scale.status,
+                "sha256": part.scale.sha256,
+                "n_forms": part.tally.n_forms,
+            }
             for part in parts
         ],
         "method": {

@@ -1,7 +1,7 @@
 """The two passes over a study: score every form and lay the courses aside; then judge them, block by block.
 
-The second pass needs what only the whole caseload knows (the prior, the error of measurement), so courses wait
-in a file without a name, and memory does not depend on how long the study is.
+The second pass needs what only the whole caseload knows (the prior, the error of measurement), so courses
+wait in a file without a name, and memory does not depend on how long the study is.
 """
 
 from __future__ import annotations
@@ -100,7 +100,13 @@ class Spill:
     def append(self, block: Block) -> None:
         """Lay a block aside; the names of its cases stay in memory."""
         self._kept.append((self._file.tell(), block.cases, block.raters, tuple(block.scores)))
-        for array in (block.case, block.rater, block.session, block.date.view(np.int64), *block.scores.values()):
+        for array in (
+            block.case,
+            block.rater,
+            block.session,
+            block.date.view(np.int64),
+            *block.scores.values(),
+        ):
             np.save(self._file, array)
 
     def block(self, number: int) -> Block:

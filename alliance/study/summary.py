@@ -68,9 +68,14 @@ def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyV
         n_forms=facts.n_forms,
         counts=dict(zip(levels.tolist(), counts.tolist(), strict=True)),
         prevalence="" if facts.chance is None else f"{facts.chance}.",
-        methods=(_method(judge), "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability."),
+        methods=(
+            _method(judge),
+            "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability.",
+        ),
         notes=(*facts.notes, *([f"not evaluable for any case: {'; '.join(general)}"] if general else [])),
-        cases=tuple(_case(columns, place, stories.get(place, _Story()), general) for place in range(len(shown))),
+        cases=tuple(
+            _case(columns, place, stories.get(place, _Story()), general) for place in range(len(shown))
+        ),
         n_hidden=len(risks.where) - len(shown),
     )
 
@@ -181,7 +186,7 @@ def _latest(judged: list[Judged], place: int, perspective: str) -> str:
     return "; ".join([own, *extra])
 
 
-def _line(judged: Judged, series: int) -> str:
+def _line(judged: Judged, series: Any) -> str:
     verdict, session = judged.verdict, judged.courses.session
     mine = np.flatnonzero(verdict.episodes.series == series)
     if len(mine):
@@ -191,7 +196,9 @@ def _line(judged: Judged, series: int) -> str:
         words = {"censored": "not repaired so far", "unrepaired": "not repaired"}
         after = f"{outcome} at session {session[end]}" if outcome not in words else words[outcome]
         return f"rupture at session {onset}, {after}"
-    rows = slice(judged.courses.starts[series], judged.courses.starts[series] + judged.courses.lengths[series])
+    rows = slice(
+        judged.courses.starts[series], judged.courses.starts[series] + judged.courses.lengths[series]
+    )
     if np.isfinite(verdict.met[rows]).any():
         return "none flagged"
     n_scored = int(np.isfinite(judged.courses.values[rows]).sum())
