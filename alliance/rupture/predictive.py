@@ -199,7 +199,7 @@ class _Walk:
         error = sigma * np.sqrt(1 + 1 / np.maximum(sizes, 1))
         limit = mean + quantile * error
         judged = np.isfinite(limit) & ~running
-        flags = judged & (scores < limit - TOLERANCE) & (mean - scores >= self.drop - TOLERANCE)
+        flags: Array = judged & (scores < limit - TOLERANCE) & (mean - scores >= self.drop - TOLERANCE)
         told = np.flatnonzero(judged)
         at = rows[told]
         self.met[at], self.df[at] = flags[told], df[told]

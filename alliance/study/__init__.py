@@ -251,28 +251,15 @@ class Judge:
 
 
 def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress) -> Result:
+    from alliance.report.html import page
+
     notes = list(run.notes)
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
     lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale)
-    booked = risks.appointments_of(run.appointments)
-    with (
-        TableFile(out, "flags", list(FLAGS), to=request.to) as flags,
-        TableFile(out, "episodes", list(EPISODES), to=request.to) as episodes,
-    ):
-        for number in range(len(part.spill)):
-            block = part.spill.block(number)
-            judged = judge_block(block)
-            flags.write(flag_columns(judged, block.cases))
-            episodes.write(episode_columns(judged, block.cases))
-            lists.add(block, booked)
-            tell("judging blocks", number + 1, len(part.spill))
-    lists.add_absent(part.spill, booked)
-    with TableFile(out, "risk", list(RISK), to=request.to) as table:
-        table.write(lists.columns())
+    _judge_blocks(request, run, judge_block, lists, part.spill, out, tell)
     facts = Facts(
-        request_path=request.path,
-        tally=part.tally,
+        source=request.path.name,
         n_forms=sum(each.tally.n_forms for each in run.parts),
         scales=tuple(each.scale for each in run.parts),
         synthetic=run.synthetic,
@@ -280,8 +267,6 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
         chance=_chance(part, judge_block),
     )
     view = view_of(facts, lists, part.spill, judge_block)
-    from alliance.report.html import page
-
     out.write("report.html", page(view).encode())
     manifest = manifest_of(
         request=request,
@@ -294,6 +279,33 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     )
     out.write(MANIFEST, manifest_text(manifest))
     return Result(view=view, manifest=manifest, notes=tuple(notes))
+
+
+def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
+    request: Request,
+    run: _Run,
+    judge_block: Judge,
+    lists: risks.RiskList,
+    spill: Spill,
+    out: OutputFolder,
+    tell: Progress,
+) -> None:
+    """Write flags, episodes and risk, block by block."""
+    booked = risks.appointments_of(run.appointments)
+    with (
+        TableFile(out, "flags", list(FLAGS), to=request.to) as flags,
+        TableFile(out, "episodes", list(EPISODES), to=request.to) as episodes,
+    ):
+        for number in range(len(spill)):
+            block = spill.block(number)
+            judged = judge_block(block)
+            flags.write(flag_columns(judged, block.cases))
+            episodes.write(episode_columns(judged, block.cases))
+            lists.add(block, booked)
+            tell("judging blocks", number + 1, len(spill))
+    lists.add_absent(spill, booked)
+    with TableFile(out, "risk", list(RISK), to=request.to) as table:
+        table.write(lists.columns())
 
 
 def _alliance_part(run: _Run, notes: list[str]) -> _Part:

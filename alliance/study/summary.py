@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from alliance.rupture.chance import Chance
 from alliance.rupture.findings import NOT_ENOUGH_DATA, Judged, flag_columns
 from alliance.rupture.verdict import LATE, OUTCOMES
 from alliance.scale import Scale
-from alliance.study.passes import Block, Spill, Tally, chosen
+from alliance.study.passes import Block, Spill, chosen
 
 if TYPE_CHECKING:
     from alliance.study import Judge
@@ -30,8 +29,7 @@ SHOWN = 100
 class Facts:
     """What a report says about the study as a whole."""
 
-    request_path: Path
-    tally: Tally
+    source: str
     n_forms: int
     scales: tuple[Scale, ...]
     synthetic: bool
@@ -61,7 +59,7 @@ def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyV
     levels, counts = np.unique(columns["level"].astype(str), return_counts=True)
     general = _lacking_everywhere(columns)
     return StudyView(
-        source=facts.request_path.name,
+        source=facts.source,
         forms=", ".join(_form(scale) for scale in facts.scales),
         synthetic=facts.synthetic,
         n_cases=len(risks.where),
