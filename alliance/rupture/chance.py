@@ -15,7 +15,7 @@ from alliance.rupture.registry import Measure, Method
 Array = np.ndarray[Any, Any]
 
 REPLICATES = 999
-MAX_FORMS = 300_000
+MAX_FORMS = 200_000
 FORMS_AT_ONCE = 50_000
 MAX_PHI = 0.9
 
@@ -67,7 +67,7 @@ def chance(
     seed : int
         Equal seeds give equal numbers.
     replicates : int
-        At most; fewer for long courses, so that no more than 300,000 forms are drawn, but never below 20.
+        At most; fewer for long courses, so that no more than 200,000 forms are drawn, but never below 20.
     """
     count = int(np.clip(MAX_FORMS // max(len(courses.values), 1), 20, replicates))
     observed, judged = _share(courses, 1, measure, method, settings)

@@ -233,11 +233,16 @@ def _fall(judged: Judged, values: Array, span: float, rows: Array, window: Array
 
 
 def number(lead: str, values: Array, form: str = "") -> Array:
-    """Return `lead` and each value as text: two decimals, whole numbers as they are."""
+    """Return `lead` and each value as text: two decimals, whole numbers as they are.
+
+    Each different text is made once.
+    """
     if not len(values):
         return np.zeros(0, dtype=object)
     form = form or ("%d" if np.issubdtype(values.dtype, np.integer) else "%.2f")
-    return np.char.mod(lead.replace("%", "%%") + form, values).astype(object)
+    kinds, place = np.unique(values, return_inverse=True)
+    texts: Array = np.char.mod(lead.replace("%", "%%") + form, kinds).astype(object)
+    return texts[place]
 
 
 def join(parts: list[Array | str]) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 from alliance.courses import TOLERANCE, Courses
 from alliance.psychometrics import effective_df
 from alliance.rupture.episodes import RepairRule, Tracker
-from alliance.rupture.prior import shrink
 from alliance.rupture.registry import Measure, method
 from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, OPEN, REPAIR, UNSCORED, Verdict
 
@@ -78,7 +77,7 @@ def predictive_limit(
     alone = measure.prior.df == 0
     needed = max(min_ref, MIN_REFERENCE_ALONE) if alone else min_ref
     reference = _Reference(len(courses.starts), window, measure)
-    reference.set_quantiles(alpha, min_pairs=MIN_PAIRS_ALONE if alone else 0, needed=needed)
+    reference.set_tables(alpha, min_pairs=MIN_PAIRS_ALONE if alone else 0, needed=needed)
     walk = _Walk(courses=courses, reference=reference, tracker=Tracker(len(courses.starts), rule), drop=drop)
     return walk.run(needed)
 
@@ -99,16 +98,21 @@ class _Reference:
         self.count, self.last_clock = np.zeros((2, self.width), dtype=np.int64)
         self.last_score = np.zeros(self.width)
 
-    def set_quantiles(self, alpha: float, *, min_pairs: int, needed: int) -> None:
-        """Prepare the t quantile of every possible number of neighbour pairs; NaN = too few of them."""
+    def set_tables(self, alpha: float, *, min_pairs: int, needed: int) -> None:
+        """Prepare what depends on the number of neighbour pairs, or of scores, only: 0 to `window` each.
+
+        A t quantile is NaN where there are too few pairs, an error factor where there are too few scores.
+        """
         from scipy.special import stdtrit
 
-        pairs = np.arange(self.window)
-        df = self.measure.prior.df + effective_df(pairs)
+        pairs, sizes = np.arange(self.window), np.arange(self.window + 1)
+        self.own_df = effective_df(pairs)
+        self.df = self.measure.prior.df + self.own_df
         with np.errstate(invalid="ignore"):
-            quantiles = np.where(df > 0, stdtrit(np.maximum(df, 1e-300), alpha), np.nan)
+            quantiles = np.where(self.df > 0, stdtrit(np.maximum(self.df, 1e-300), alpha), np.nan)
         self.quantiles = np.where(pairs >= min_pairs, quantiles, np.nan)
-        self.needed = needed
+        factors = np.sqrt(1 + 1 / np.maximum(sizes, 1))
+        self.factors = np.where(sizes >= needed, factors, np.nan)
 
     def push(self, places: Array, rows: Array, scores: Array, clock: Array) -> None:
         """Append one score to the reference lists at `places`."""
@@ -132,21 +136,34 @@ class _Reference:
         for row, score, tick in zip(rows, scores, clock, strict=True):
             self.push(places, row, score, tick)
 
-    def limits(self, running: int) -> tuple[Array, Array, Array, Array]:
-        """Return mean, sigma, its degrees of freedom and the t quantile of the first `running` series."""
+    def limits(self, running: int) -> _Limits:
+        """Return what the first `running` series are judged by."""
         total, squares, pairs = (
             ring[:, : running + 1].sum(axis=0)[:running] for ring in (self.scores, self.squares, self.pairs)
         )
-        floor = np.where(pairs > 0, self.measure.step**2 / 12, 0.0)
+        n_pairs = pairs.astype(np.int64)
+        floor = self.measure.step**2 / 12
         variance = np.maximum(squares / np.maximum(2 * pairs, 1), floor)
-        sigma, df = shrink(variance, effective_df(pairs), self.measure.prior)
-        sizes = self.sizes(running)
-        quantile = np.where(sizes >= self.needed, self.quantiles[pairs.astype(np.int64)], np.nan)
-        return total / np.maximum(sizes, 1), sigma, df, quantile
+        own_df, df = self.own_df[n_pairs], self.df[n_pairs]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sigma = np.sqrt((self.measure.prior.df * self.measure.prior.variance + own_df * variance) / df)
+        sizes = np.minimum(self.count[:running], self.window)
+        mean = total / np.maximum(sizes, 1)
+        error = sigma * self.factors[sizes]
+        limit = mean + self.quantiles[n_pairs] * error
+        return _Limits(mean=mean, sigma=sigma, df=df, error=error, limit=limit, sizes=sizes)
 
-    def sizes(self, running: int) -> Array:
-        """Return how many reference scores each of the first `running` series has."""
-        return np.minimum(self.count[:running], self.window)
+
+@dataclass(frozen=True, kw_only=True)
+class _Limits:
+    """What each series is judged by at one session; `limit` is NaN where that is not enough data."""
+
+    mean: Array
+    sigma: Array
+    df: Array
+    error: Array
+    limit: Array
+    sizes: Array
 
 
 @dataclass(kw_only=True)
@@ -194,18 +211,15 @@ class _Walk:
         self._remember(quiet, rows, scores)
 
     def _judge(self, rows: Array, scores: Array, running: Array) -> Array:
-        mean, sigma, df, quantile = self.reference.limits(len(rows))
-        sizes = self.reference.sizes(len(rows))
-        error = sigma * np.sqrt(1 + 1 / np.maximum(sizes, 1))
-        limit = mean + quantile * error
-        judged = np.isfinite(limit) & ~running
-        flags: Array = judged & (scores < limit - TOLERANCE) & (mean - scores >= self.drop - TOLERANCE)
+        by = self.reference.limits(len(rows))
+        judged = np.isfinite(by.limit) & ~running
+        flags: Array = judged & (scores < by.limit - TOLERANCE) & (by.mean - scores >= self.drop - TOLERANCE)
         told = np.flatnonzero(judged)
         at = rows[told]
-        self.met[at], self.df[at] = flags[told], df[told]
-        self.limit[at], self.mean[at], self.sigma[at] = limit[told], mean[told], sigma[told]
-        self.statistic[at] = (scores[told] - mean[told]) / error[told]
-        self.n_reference[rows] = sizes
+        self.met[at], self.df[at], self.limit[at] = flags[told], by.df[told], by.limit[told]
+        self.mean[at], self.sigma[at] = by.mean[told], by.sigma[told]
+        self.statistic[at] = ((scores - by.mean) / by.error)[told]
+        self.n_reference[rows] = by.sizes
         self.state[rows] = np.where(judged, EVALUATED, NOT_ENOUGH)
         return flags
 

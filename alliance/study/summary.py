@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alliance.dropout import LEVELS
 from alliance.report.view import CaseView, FlagView, SeriesView, StudyView
 from alliance.rupture.chance import Chance
 from alliance.rupture.findings import NOT_ENOUGH_DATA, Judged, flag_columns
@@ -56,7 +57,6 @@ def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyV
         found = _stories(judge(block), block, judge.scale)
         within = [place for place, where in enumerate(shown) if where[0] >= 0]
         stories |= {within[place]: found[number] for number, place in enumerate(places)}
-    levels, counts = np.unique(columns["level"].astype(str), return_counts=True)
     general = _lacking_everywhere(columns)
     return StudyView(
         source=facts.source,
@@ -64,7 +64,7 @@ def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyV
         synthetic=facts.synthetic,
         n_cases=len(risks.where),
         n_forms=facts.n_forms,
-        counts=dict(zip(levels.tolist(), counts.tolist(), strict=True)),
+        counts={level: int((columns["level"] == level).sum()) for level in LEVELS},
         prevalence="" if facts.chance is None else f"{facts.chance}.",
         methods=(
             _method(judge),
@@ -91,8 +91,8 @@ def _method(judge: Judge) -> str:
 
 def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
     """Return what could not be evaluated for any case with a rating: told once, not case by case."""
-    rated = np.unique(columns["not_evaluable"][columns["n_ratings"] > 0].astype(str))
-    lists = [_split(text) for text in rated]
+    rated = set(columns["not_evaluable"][columns["n_ratings"] > 0])
+    lists = [_split(text) for text in sorted(rated)]
     return tuple(entry for entry in lists[0] if all(entry in each for each in lists)) if lists else ()
 
 
