@@ -40,12 +40,28 @@ ATTENDANCE = ("attended", "no_show", "cancel_client_late", "cancel_client", "can
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coded:
+    """A column of texts as a code for each row, and the text of each code (an object array)."""
+
+    codes: np.ndarray[Any, Any]
+    texts: np.ndarray[Any, Any]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> Coded:
+        """Return some rows; the texts stay."""
+        return Coded(codes=self.codes[rows], texts=self.texts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forms:
     """Completed forms as arrays: whole cases, rows in the order case, rater, session.
 
     Attributes
     ----------
-    case, rater, therapist : int, shape (forms,); codes into `cases`, `raters`, `therapists` (Arrow texts)
+    case, rater, therapist : int, shape (forms,); codes into `cases`, `raters`, `therapists` (texts)
     session : int64, shape (forms,)
     date : datetime64[D], shape (forms,); NaT = not known
     answers : float or small int, shape (items, forms), as printed on the form
@@ -53,13 +69,13 @@ class Forms:
     """
 
     case: np.ndarray[Any, Any]
-    cases: Any
+    cases: np.ndarray[Any, Any]
     session: np.ndarray[Any, Any]
     date: np.ndarray[Any, Any]
     therapist: np.ndarray[Any, Any]
-    therapists: Any
+    therapists: np.ndarray[Any, Any]
     rater: np.ndarray[Any, Any]
-    raters: Any
+    raters: np.ndarray[Any, Any]
     answers: np.ndarray[Any, Any]
     missing: np.ndarray[Any, Any]
 

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "alliance"
 
 LAYERS = {
     "errors": set(),
+    "arrow": set(),
     "schema": set(),
     "scale": {"errors", "schema"},
     "definition": {"errors", "schema", "scale", "scoring"},
@@ -20,8 +21,8 @@ LAYERS = {
     "scoring": {"errors", "frames", "scale"},
     "rupture": {"errors", "courses", "frames", "psychometrics", "scale"},
     "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
-    "readers": {"errors", "frames", "scale", "scoring"},
-    "report": {"errors"},
+    "readers": {"arrow", "errors", "frames", "scale", "scoring"},
+    "report": {"arrow", "errors", "frames"},
     "simulate": {"errors", "scale"},
     "study": {
         "courses", "dropout", "errors", "frames", "psychometrics", "readers", "report", "rupture", "scale",

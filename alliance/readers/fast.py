@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from alliance.arrow import nulls, numbers
 from alliance.frames import Forms
 from alliance.readers.columns import find_items, find_keys
 from alliance.readers.mapping import Mapping
@@ -104,7 +105,7 @@ def plain_blocks(
         seen: set[str] = set()
         for batch in _open(path, scale, layout, block_bytes):
             rows = _rows(batch, layout, scale, carried)
-            names = rows.cases.to_pylist()
+            names = rows.cases.tolist()
             new = names if carried is None else names[1:]
             if len(set(new)) != len(new) or not seen.isdisjoint(new):
                 raise Odd("cases whose rows do not stand together")
@@ -144,13 +145,13 @@ class _Rows:
     """Rows of the file in file order, cases numbered as they appear."""
 
     case: Array
-    cases: Any
+    cases: Array
     session: Array
     date: Array
     therapist: Array
-    therapists: Any
+    therapists: Array
     rater: Array
-    raters: Any
+    raters: Array
     answers: Array
     missing: Array
 
@@ -176,7 +177,7 @@ class _Rows:
 
     def _key(self) -> Array:
         """Return one number for each row that sorts like case, rater, session."""
-        rank = np.argsort(np.argsort(self.raters.to_pylist()))[self.rater]
+        rank = np.argsort(np.argsort(self.raters.astype(str)))[self.rater]
         low, high = int(self.session.min()), int(self.session.max())
         series = self.case.astype(np.int64) * len(self.raters) + rank
         key: Array = series * (high - low + 1) + (self.session - low)
@@ -219,7 +220,7 @@ def _rows(batch: Any, layout: Layout, scale: Scale, carried: _Rows | None) -> _R
     rows = _Rows(
         case=case,
         cases=cases,
-        session=columns["session"].to_numpy(),
+        session=numbers(columns["session"]),
         date=_dates(columns.get("date"), n_rows),
         therapist=therapist,
         therapists=therapists,
@@ -231,22 +232,18 @@ def _rows(batch: Any, layout: Layout, scale: Scale, carried: _Rows | None) -> _R
     return rows if carried is None else _joined(carried, rows)
 
 
-def _coded(column: Any, n_rows: int = 0, *, default: str | None = None) -> tuple[Array, Any]:
+def _coded(column: Any, n_rows: int = 0, *, default: str | None = None) -> tuple[Array, Array]:
     """Return codes and names of a text column; blanks around a name, or none at all, are odd."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if column is None:
-        return np.zeros(n_rows, dtype=np.int32), pa.array([default])
-    names = column.dictionary
-    blank = pc.match_substring_regex(names, r"^\s|\s$|^$")
-    if pc.any(blank).as_py() and (
-        default is None or pc.any(pc.match_substring_regex(names, r"^\s|\s$")).as_py()
-    ):
+        return np.zeros(n_rows, dtype=np.int32), np.array([default], dtype=object)
+    names = column.dictionary.to_pylist()
+    if list(map(str.strip, names)) != names or (default is None and "" in names):
         raise Odd("names with blanks around them")
     if default:
-        names = pc.if_else(pc.equal(names, ""), default, names)
-    return column.indices.to_numpy(), names
+        names = [name or default for name in names]
+        if len(set(names)) != len(names):
+            raise Odd("names that are given and left out")
+    return numbers(column.indices), np.array(names, dtype=object)
 
 
 def _answers(columns: list[Any], scale: Scale) -> tuple[Array, Array]:
@@ -254,10 +251,10 @@ def _answers(columns: list[Any], scale: Scale) -> tuple[Array, Array]:
     answers = np.empty(shape, dtype=np.int8 if scale.whole else np.float64)
     missing = np.zeros(shape, dtype=bool)
     for place, column in enumerate(columns):
+        answers[place] = numbers(column)
         if column.null_count:
-            missing[place] = column.is_null().to_numpy(zero_copy_only=False)
-            column = column.fill_null(scale.min)  # noqa: PLW2901
-        answers[place] = column.to_numpy(zero_copy_only=False)
+            missing[place] = nulls(column)
+            answers[place, missing[place]] = scale.min
     if answers.size and not (answers.min() >= scale.min and answers.max() <= scale.max):
         raise Odd("answers outside the range")
     return answers, missing
@@ -272,16 +269,14 @@ def _dates(column: Any, n_rows: int) -> Array:
     if not pc.all(pc.match_substring_regex(texts, r"^(\d{4}-\d{2}-\d{2})?$")).as_py():
         raise Odd("dates that are not plain")
     days = np.array([text or "NaT" for text in texts.to_pylist()], dtype="datetime64[D]")
-    found: Array = days[column.indices.to_numpy()]
+    found: Array = days[numbers(column.indices)]
     return found
 
 
 def _joined(carried: _Rows, rows: _Rows) -> _Rows:
     """Return the rows of the case carried over and, behind them, those of the next block."""
-    import pyarrow as pa
-
-    goes_on = carried.cases[0].as_py() == rows.cases[0].as_py()
-    cases = rows.cases if goes_on else pa.concat_arrays([carried.cases, rows.cases])
+    goes_on = carried.cases[0] == rows.cases[0]
+    cases = rows.cases if goes_on else np.concatenate([carried.cases, rows.cases])
     return _Rows(
         case=np.concatenate([carried.case, rows.case + (0 if goes_on else 1)]),
         cases=cases,
@@ -295,11 +290,8 @@ def _joined(carried: _Rows, rows: _Rows) -> _Rows:
 
 
 def _recoded(role: str, carried: _Rows, rows: _Rows) -> dict[str, Any]:
-    import pyarrow as pa
-
-    before, after = getattr(carried, f"{role}s"), getattr(rows, f"{role}s")
-    encoded = pa.concat_arrays([before, after]).dictionary_encode()
-    code = encoded.indices.to_numpy()
-    old, new = code[: len(before)], code[len(before) :]
+    before, after = getattr(carried, f"{role}s").tolist(), getattr(rows, f"{role}s").tolist()
+    names = list(dict.fromkeys([*before, *after]))
+    old, new = (np.array([names.index(name) for name in each]) for each in (before, after))
     joined = np.concatenate([old[getattr(carried, role)], new[getattr(rows, role)]])
-    return {role: joined, f"{role}s": encoded.dictionary}
+    return {role: joined, f"{role}s": np.array(names, dtype=object)}

@@ -9,7 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
+import numpy as np
+
+from alliance import arrow
 from alliance.errors import StoreError, UsageError
+from alliance.frames import Coded
 
 if TYPE_CHECKING:
     from io import BufferedRandom
@@ -137,19 +141,20 @@ def csv_rows(columns: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     columns : mapping
-        Name → a text for all rows, a float or integer array (NaN is an empty cell, nothing is rounded), or an
-        array of texts (quoted where they must be). All arrays have the same length.
+        Name → a text for all rows, a Coded column, or an array of numbers, days or texts. NaN and NaT are
+        empty cells, nothing is rounded, texts are quoted where they must be. All have the same length.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     cells = _folded([as_text(values) for values in columns.values()])
-    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
-    lines = pc.binary_join_element_wise(*cells, ",")
+    cells[-1] = pc.binary_join_element_wise(cells[-1], arrow.one("\n"), arrow.one(""))
+    lines = pc.binary_join_element_wise(*cells, arrow.one(","))
     if isinstance(lines, pa.Scalar):
-        return f"{lines.as_py()}".encode()
+        return str(lines.as_py()).encode()
     offsets, data = lines.buffers()[1:]
-    start, end = _ends(offsets, lines)
+    places = np.frombuffer(offsets, dtype=np.int32)
+    start, end = int(places[lines.offset]), int(places[lines.offset + len(lines)])
     return data[start:end] if data is not None else b""
 
 
@@ -160,40 +165,35 @@ def _folded(cells: list[Any]) -> list[Any]:
     folded: list[Any] = []
     for cell in cells:
         if folded and isinstance(cell, pa.Scalar) and isinstance(folded[-1], pa.Scalar):
-            folded[-1] = pa.scalar(f"{folded[-1].as_py()},{cell.as_py()}")
+            folded[-1] = arrow.one(f"{folded[-1].as_py()},{cell.as_py()}")
         else:
             folded.append(cell)
     return folded
 
 
-def _ends(offsets: Any, lines: Any) -> tuple[int, int]:
-    import numpy as np
-
-    places = np.frombuffer(offsets, dtype=np.int32)
-    return int(places[lines.offset]), int(places[lines.offset + len(lines)])
-
-
 def as_text(values: Any) -> Any:
     """Return a column as texts ready for a CSV line: an Arrow array, or one text if all cells are the same.
 
-    Each different value is put into words once: most columns have few.
+    Each different number is put into words once: most columns have few.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if isinstance(values, str):
-        return _quoted(pa.array([values]))[0]
-    if not isinstance(values, pa.Array | pa.DictionaryArray):
-        values = pa.array(values, from_pandas=True)
-    encoded = values if isinstance(values, pa.DictionaryArray) else pc.dictionary_encode(values)
-    kinds = encoded.dictionary
+        return _quoted(arrow.texts([values]))[0]
+    if isinstance(values, Coded):
+        kinds, codes = _quoted(arrow.texts(values.texts)), arrow.column(values.codes)
+    elif not isinstance(values, pa.Array) and values.dtype == object:
+        return _quoted(arrow.texts(values))
+    else:
+        encoded = pc.dictionary_encode(values if isinstance(values, pa.Array) else arrow.column(values))
+        kinds, codes = encoded.dictionary.cast(pa.string()), encoded.indices
     if len(kinds) == 0:
-        return pa.scalar("")
-    texts = _quoted(kinds) if pa.types.is_string(kinds.type) else kinds.cast(pa.string())
-    if len(texts) == 1 and not encoded.null_count:
-        return texts[0]
-    cells = texts.take(encoded.indices)
-    return pc.fill_null(cells, "") if cells.null_count else cells
+        return arrow.one("")
+    if len(kinds) == 1 and not codes.null_count:
+        return kinds[0]
+    cells = kinds.take(codes)
+    return pc.fill_null(cells, arrow.one("")) if cells.null_count else cells
 
 
 def _quoted(texts: Any) -> Any:
@@ -203,7 +203,8 @@ def _quoted(texts: Any) -> Any:
     if not pc.any(special).as_py():
         return texts
     doubled = pc.replace_substring(texts, '"', '""')
-    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+    mark, nothing = arrow.one('"'), arrow.one("")
+    return pc.if_else(special, pc.binary_join_element_wise(mark, doubled, mark, nothing), texts)
 
 
 def chunks(n_rows: int, size: int) -> Iterator[slice]:

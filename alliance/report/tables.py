@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Self
 
+import numpy as np
+
+from alliance import arrow
 from alliance.errors import UsageError, unknown_name
+from alliance.frames import Coded
 from alliance.report.files import OutputFolder, chunks, csv_header, csv_rows
 
 ROWS_AT_ONCE = 1 << 16
@@ -95,10 +99,11 @@ def _part(values: Any, rows: slice) -> Any:
 
 
 def _counted(name: str, values: Any) -> Any:
-    """Return a column of a CSV: in whole-number columns, missing is an empty cell and not -1 or a decimal."""
-    if isinstance(values, str) or name not in WHOLE:
+    """Return a column with what is missing from whole-number columns as null, not as -1 or a decimal."""
+    if isinstance(values, str | Coded) or name not in WHOLE:
         return values
-    return _arrow(name, values, len(values))
+    missing = values == NO_NUMBER if name in {"end", "lag"} else np.isnan(values.astype(float))
+    return arrow.column(np.where(missing, 0, values).astype(np.int64), missing)
 
 
 def _arrow_type(name: str) -> Any:
@@ -111,17 +116,12 @@ def _arrow_type(name: str) -> Any:
 
 def _arrow(name: str, values: Any, n_rows: int) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if isinstance(values, str):
         empty = values == "" and name not in TEXTS
-        return pa.nulls(n_rows, _arrow_type(name)) if empty else pa.repeat(pa.scalar(values), n_rows)
-    array = values if isinstance(values, pa.Array) else pa.array(values, from_pandas=True)
-    if name not in WHOLE:
-        return array
-    whole = array.cast(pa.int64())
-    return (
-        pc.if_else(pc.equal(whole, NO_NUMBER), pa.scalar(None, pa.int64()), whole)
-        if name in {"end", "lag"}
-        else whole
-    )
+        return pa.nulls(n_rows, _arrow_type(name)) if empty else pa.repeat(arrow.one(values), n_rows)
+    if isinstance(values, Coded):
+        return arrow.texts(values.texts).take(arrow.column(values.codes))
+    if name in WHOLE:
+        return _counted(name, values)
+    return arrow.texts(values) if values.dtype == object else arrow.column(values)

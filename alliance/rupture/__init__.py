@@ -90,7 +90,7 @@ def flag(
     require_alliance(scale)
     chosen = get_method(method)
     base = replace(measure_of(scale, norm=norm), within_sd=within_sd)
-    names = scores["case"].unique()
+    names = np.asarray(scores["case"].unique(), dtype=object)
     judged = []
     for group in groups(scores, scale):
         known = (prior or {}).get(group.rater)

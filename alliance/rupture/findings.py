@@ -40,7 +40,7 @@ class Judged:
     parts: Mapping[str, tuple[Array, float]]
 
 
-def flag_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
+def flag_columns(judged: Sequence[Judged], names: Array) -> dict[str, Array]:
     """Return the Flags of all raters as columns: ruptures, repairs, and series nothing could be said of.
 
     `names` holds the name of every case by its place. Rows are in the order of the cases, raters, sessions.
@@ -53,7 +53,7 @@ def flag_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
     return _in_order(found, FLAGS, names, "session")
 
 
-def episode_columns(judged: Sequence[Judged], names: Any) -> dict[str, Any]:
+def episode_columns(judged: Sequence[Judged], names: Array) -> dict[str, Array]:
     """Return the Episodes of all raters as columns; `end` and `lag` are -1 where there is none."""
     return _in_order([_with_constants(_episodes(each), each) for each in judged], EPISODES, names, "onset")
 
@@ -64,14 +64,16 @@ def _with_constants(rows: dict[str, Array], judged: Judged) -> dict[str, Array]:
     return rows | {name: np.full(n_rows, text, dtype=object) for name, text in constant.items()}
 
 
-def _in_order(parts: list[dict[str, Array]], names: Sequence[str], cases: Any, time: str) -> dict[str, Any]:
+def _in_order(
+    parts: list[dict[str, Array]], names: Sequence[str], cases: Array, time: str
+) -> dict[str, Array]:
     if not parts:
         return {name: np.zeros(0, dtype=object) for name in names}
     merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     rater = np.unique(merged["rater"].astype(str), return_inverse=True)[1]
     order = np.lexsort((merged[time], rater, merged["place"]))
     columns = {name: values[order] for name, values in merged.items()}
-    columns["case"] = cases.take(columns.pop("place"))
+    columns["case"] = cases[columns.pop("place")]
     return {name: columns[name] for name in names}
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from alliance.courses import Courses
-from alliance.frames import Forms
+from alliance.frames import Coded, Forms
 from alliance.psychometrics import Spread, successive_spread
 from alliance.rupture import Group, days
 from alliance.scale import Scale
@@ -37,7 +37,7 @@ class Block:
     """
 
     case: Array
-    cases: Any
+    cases: Array
     rater: Array
     raters: tuple[str, ...]
     session: Array
@@ -77,7 +77,7 @@ class Block:
         rows = rows[np.argsort(wanted[self.case[rows]], kind="stable")]
         return Block(
             case=wanted[self.case[rows]],
-            cases=self.cases.take(cases),
+            cases=self.cases[cases],
             rater=self.rater[rows],
             raters=self.raters,
             session=self.session[rows],
@@ -91,7 +91,7 @@ class Spill:
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `__exit__`
-        self._kept: list[tuple[int, Any, tuple[str, ...], tuple[str, ...]]] = []
+        self._kept: list[tuple[int, Array, tuple[str, ...], tuple[str, ...]]] = []
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -124,8 +124,8 @@ class Spill:
             scores=dict(zip(names, scores, strict=True)),
         )
 
-    def names(self, number: int) -> Any:
-        """Return the names of the cases of a block, an Arrow array."""
+    def names(self, number: int) -> Array:
+        """Return the names of the cases of a block."""
         return self._kept[number][1]
 
     def __enter__(self) -> Self:
@@ -166,10 +166,8 @@ class Tally:
 
 def score_forms(forms: Forms, scale: Scale) -> tuple[Block, dict[str, Any]]:
     """Return the scored block, and its rows of the scores table as columns."""
-    import pyarrow as pa
-
     scored = score_answers(forms.answers, forms.missing, scale)
-    raters = tuple(forms.raters.to_pylist())
+    raters = tuple(forms.raters.tolist())
     differs = rater_differs(np.array(raters, dtype=object), scale)[forms.rater]
     codes, texts = note_codes(scored, forms.answers, forms.missing, differs, scale)
     block = Block(
@@ -183,35 +181,33 @@ def score_forms(forms: Forms, scale: Scale) -> tuple[Block, dict[str, Any]]:
     )
     columns: dict[str, Any] = {
         "scale": scale.id,
-        "case": pa.DictionaryArray.from_arrays(forms.case, forms.cases),
+        "case": Coded(codes=forms.case, texts=forms.cases),
         "session": forms.session,
         "date": forms.date,
-        "therapist": pa.DictionaryArray.from_arrays(forms.therapist, forms.therapists),
-        "rater": pa.DictionaryArray.from_arrays(forms.rater, forms.raters),
+        "therapist": Coded(codes=forms.therapist, texts=forms.therapists),
+        "rater": Coded(codes=forms.rater, texts=forms.raters),
         **scored.scores,
         "n_missing": scored.n_missing,
-        "note": pa.DictionaryArray.from_arrays(codes, pa.array(texts)),
+        "note": Coded(codes=codes, texts=np.array(texts, dtype=object)),
     }
     return block, columns
 
 
 def forms_of(responses: Any, scale: Scale) -> Forms:
     """Return a Responses frame as Forms."""
-    import pyarrow as pa
-
     case, cases = responses["case"].factorize()
     rater, raters = responses["rater"].factorize(sort=True)
     therapist, therapists = responses["therapist"].factorize()
     answers = responses[list(scale.items)].to_numpy(dtype=float).T
     return Forms(
         case=case,
-        cases=pa.array(cases, type=pa.string()),
+        cases=np.asarray(cases, dtype=object),
         session=responses["session"].to_numpy(dtype=np.int64),
         date=responses["date"].to_numpy().astype("datetime64[D]"),
         therapist=therapist,
-        therapists=pa.array(therapists, type=pa.string()),
+        therapists=np.asarray(therapists, dtype=object),
         rater=rater,
-        raters=pa.array(raters, type=pa.string()),
+        raters=np.asarray(raters, dtype=object),
         answers=answers,
         missing=np.isnan(answers),
     )

@@ -65,7 +65,7 @@ class RiskList:
 
     def add(self, block: Block, booked: Booked | None) -> None:
         """Judge the cases of one block."""
-        names = block.cases.to_pylist() if booked else []
+        names = block.cases.tolist() if booked else []
         ratings = Ratings(
             case=block.case,
             session=block.session,
@@ -79,16 +79,14 @@ class RiskList:
         """Judge the cases that have appointments but not a single form."""
         if booked is None:
             return
-        with_form = {name for number in range(len(spill)) for name in spill.names(number).to_pylist()}
+        with_form = {name for number in range(len(spill)) for name in spill.names(number).tolist()}
         names = [name for name in dict.fromkeys(booked.names.tolist()) if name not in with_form]
         if names:
-            import pyarrow as pa
-
             nothing = np.zeros(0, dtype=np.int64)
             self._judge(
                 Ratings(case=nothing, session=nothing, rating=np.zeros(0)),
                 booked.of(names),
-                pa.array(names),
+                np.array(names, dtype=object),
                 number=-1,
             )
 
@@ -108,11 +106,13 @@ class RiskList:
     def _sides(self, block: Block) -> Array:
         return sides(np.array(block.raters), self.scale.perspective)[block.rater]
 
-    def _judge(self, ratings: Ratings, appointments: Appointments | None, cases: Any, *, number: int) -> None:
+    def _judge(
+        self, ratings: Ratings, appointments: Appointments | None, cases: Array, *, number: int
+    ) -> None:
         visits = visits_of(ratings, appointments, n_cases=len(cases))
         verdicts = risk_arrays(visits, self.instrument)
         columns = risk_columns(verdicts, np.arange(len(cases)))
-        columns["case"] = np.array(cases.to_pylist(), dtype=object)
+        columns["case"] = cases
         self.parts.append({name: columns[name] for name in RISK})
         self.where += [(number, place) for place in range(len(cases))]
 

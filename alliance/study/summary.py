@@ -128,9 +128,9 @@ def _number(value: float) -> float | None:
 def _stories(judged: list[Judged], block: Block, scale: Scale) -> dict[int, _Story]:
     """Return the story of every case of a block, by its place."""
     flags = flag_columns(judged, block.cases)
-    cases = flags["case"].to_pylist()
+    cases = flags["case"].tolist()
     found = {}
-    for place, name in enumerate(block.cases.to_pylist()):
+    for place, name in enumerate(block.cases.tolist()):
         found[place] = _Story(
             flags=tuple(_flag(flags, row) for row, case in enumerate(cases) if case == name),
             series=tuple(series for each in judged for series in _series(each, place, scale)),
