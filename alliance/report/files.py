@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
@@ -31,6 +32,7 @@ class OutputFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.pool = ThreadPoolExecutor(max_workers=1)
         self._files: dict[str, tuple[IO[bytes], Path | None]] = {}
 
     def __enter__(self) -> Self:
@@ -45,6 +47,7 @@ class OutputFolder:
 
     def __exit__(self, *_: object) -> None:
         """Forget every file that was not published."""
+        self.pool.shutdown(cancel_futures=True)
         for name in list(self._files):
             self._forget(name)
 

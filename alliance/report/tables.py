@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import IO, Any, Self
 
 import numpy as np
@@ -39,22 +40,34 @@ class TableFile:
             raise UsageError(what, hint=hint)
         self.columns = tuple(columns)
         self._writer = WRITERS[to](out.open(f"{name}.{to}"), self.columns)
+        self._pool = out.pool
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> Self:
         """Return the table itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what a format needs at its end."""
+        """Wait for the last rows, and write what a format needs at its end."""
+        self._wait()
         self._writer.close()
 
-    def write(self, columns: Mapping[str, Any]) -> int:
-        """Append rows given as columns, arrays or one text for all rows; return their number."""
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Append rows given as columns, arrays or one text for all rows.
+
+        They are written in the background while the next ones are made; the arrays must not change after.
+        """
+        self._wait()
+        self._pending = self._pool.submit(self._append, columns)
+
+    def _append(self, columns: Mapping[str, Any]) -> None:
         arrays = [len(values) for values in columns.values() if not isinstance(values, str)]
-        n_rows = arrays[0] if arrays else 0
-        for rows in chunks(n_rows, ROWS_AT_ONCE):
+        for rows in chunks(arrays[0] if arrays else 0, ROWS_AT_ONCE):
             self._writer.write({name: _part(columns.get(name, ""), rows) for name in self.columns})
-        return n_rows
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
 
 
 class _Csv:

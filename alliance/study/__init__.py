@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -217,19 +216,12 @@ def _guessed_rows(path: Path) -> int:
 
 
 def _score_blocks(blocks: Iterator[Forms], part: _Part, table: TableFile, tell: Progress, total: int) -> None:
-    """Score block by block; each block is written while the next one is read."""
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        written: Future[int] | None = None
-        for forms in blocks:
-            block, columns = score_forms(forms, part.scale)
-            if written is not None:
-                written.result()
-            written = writer.submit(table.write, columns)
-            part.tally.add(block, part.scale)
-            part.spill.append(block)
-            tell("scoring forms", part.tally.n_forms, total)
-        if written is not None:
-            written.result()
+    for forms in blocks:
+        block, columns = score_forms(forms, part.scale)
+        table.write(columns)
+        part.tally.add(block, part.scale)
+        part.spill.append(block)
+        tell("scoring forms", part.tally.n_forms, total)
 
 
 @dataclass(frozen=True, kw_only=True)
