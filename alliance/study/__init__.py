@@ -249,7 +249,8 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
     lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale)
-    _judge_blocks(request, run, judge_block, lists, part.spill, out, tell)
+    booked = risks.appointments_of(run.appointments)
+    _judge_blocks(request, booked, judge_block, lists, part.spill, out, tell)
     facts = Facts(
         source=request.path.name,
         n_forms=sum(each.tally.n_forms for each in run.parts),
@@ -258,7 +259,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
         notes=tuple(notes),
         chance=_chance(part, judge_block),
     )
-    view = view_of(facts, lists, part.spill, judge_block)
+    view = view_of(facts, lists, part.spill, judge_block, booked)
     out.write("report.html", page(view).encode())
     manifest = manifest_of(
         request=request,
@@ -275,7 +276,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
 
 def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
     request: Request,
-    run: _Run,
+    booked: risks.Booked | None,
     judge_block: Judge,
     lists: risks.RiskList,
     spill: Spill,
@@ -283,7 +284,6 @@ def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
     tell: Progress,
 ) -> None:
     """Write flags, episodes and risk, block by block."""
-    booked = risks.appointments_of(run.appointments)
     with (
         TableFile(out, "flags", list(FLAGS), to=request.to) as flags,
         TableFile(out, "episodes", list(EPISODES), to=request.to) as episodes,

@@ -9,12 +9,14 @@ import numpy as np
 
 from alliance.dropout import Instrument, Ratings, risk_arrays, risk_columns, sides, visits_of
 from alliance.dropout.verdicts import LEVELS, percentiles, triage_order
-from alliance.dropout.visits import Appointments
+from alliance.dropout.visits import ATTENDED, Appointments
 from alliance.frames import ATTENDANCE, RISK
 from alliance.scale import Scale
 from alliance.study.passes import Block, Spill
 
 Array = np.ndarray[Any, Any]
+
+MISSED = [ATTENDANCE.index(name) for name in ("no_show", "cancel_client_late", "cancel_client")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,14 @@ class Booked:
         return Appointments(
             case=code[rows], session=table.session[rows], date=table.date[rows], status=table.status[rows]
         )
+
+    def missed(self, name: str) -> tuple[int, ...]:
+        """Return the session that each appointment missed by the client stands before, or its own number."""
+        rows = np.flatnonzero(self.names == name)
+        status, session = self.table.status[rows], self.table.session[rows]
+        coming = np.cumsum(status == ATTENDED) + 1
+        number = np.where(np.isnan(session), coming, session).astype(np.int64)
+        return tuple(number[np.isin(status, MISSED)].tolist())
 
 
 def appointments_of(frame: Any) -> Booked | None:

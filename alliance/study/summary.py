@@ -18,7 +18,7 @@ from alliance.study.passes import Block, Spill, chosen
 
 if TYPE_CHECKING:
     from alliance.study import Judge
-    from alliance.study.risks import RiskList
+    from alliance.study.risks import Booked, RiskList
 
 Array = np.ndarray[Any, Any]
 
@@ -47,7 +47,9 @@ class _Story:
     rupture: str = "not enough data: no form"
 
 
-def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyView:
+def view_of(
+    facts: Facts, risks: RiskList, spill: Spill, judge: Judge, booked: Booked | None = None
+) -> StudyView:
     """Return the view of a study: all counts, and its first cases in triage order with their courses."""
     columns = risks.columns()
     order = risks.order()
@@ -72,7 +74,8 @@ def view_of(facts: Facts, risks: RiskList, spill: Spill, judge: Judge) -> StudyV
         ),
         notes=(*facts.notes, *([f"not evaluable for any case: {'; '.join(general)}"] if general else [])),
         cases=tuple(
-            _case(columns, place, stories.get(place, _Story()), general) for place in range(len(shown))
+            _case(columns, place, stories.get(place, _Story()), general, booked)
+            for place in range(len(shown))
         ),
         n_hidden=len(risks.where) - len(shown),
     )
@@ -96,7 +99,9 @@ def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
     return tuple(entry for entry in lists[0] if all(entry in each for each in lists)) if lists else ()
 
 
-def _case(columns: Mapping[str, Array], place: int, story: _Story, general: tuple[str, ...]) -> CaseView:
+def _case(
+    columns: Mapping[str, Array], place: int, story: _Story, general: tuple[str, ...], booked: Booked | None
+) -> CaseView:
     row = {name: values[place] for name, values in columns.items()}
     age = row["rating_age"]
     return CaseView(
@@ -114,6 +119,7 @@ def _case(columns: Mapping[str, Array], place: int, story: _Story, general: tupl
         rupture=story.rupture,
         flags=story.flags,
         series=story.series,
+        missed_before=() if booked is None else booked.missed(str(row["case"])),
     )
 
 
@@ -145,7 +151,7 @@ def _flag(flags: Mapping[str, Any], row: int) -> FlagView:
         rater=str(flags["rater"][row]),
         method=str(flags["method"][row]),
         finding=str(flags["finding"][row]),
-        reason=str(flags["reason"][row]),
+        reason=str(flags["reason"][row]).removeprefix(f"{NOT_ENOUGH_DATA}: "),
     )
 
 
