@@ -15,6 +15,7 @@ import pytest
 
 from alliance.errors import DataError, UsageError
 from alliance.readers import ReadOptions, load
+from alliance.report import files
 from alliance.rupture import flag
 from alliance.scale import bundled, load_scale
 from alliance.scoring import score
@@ -335,6 +336,45 @@ def test_a_course_too_short_is_not_called_free_of_ruptures(tmp_path):
     assert (row["finding"], row["reason"]) == ("not enough data", "not enough data: 1 of 5 earlier scores")
     assert result.view.cases[0].rupture == "not enough data: 1 of 5 earlier scores"
     assert result.view.prevalence == ""
+
+
+@pytest.mark.parametrize("lines", [[HEADER], [HEADER, ""]], ids=["header only", "header and a blank line"])
+def test_a_file_without_a_form_is_refused(tmp_path, lines):
+    with pytest.raises(DataError) as caught:
+        run(write(tmp_path / "empty.csv", lines), tmp_path / "out")
+    assert "empty.csv" in str(caught.value) or "no form" in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_forms_that_are_all_blank_are_no_reason_for_alarm_and_none_for_calm(tmp_path):
+    path = write(tmp_path / "blank.csv", [HEADER, *(f"C1,{session}" + "," * 12 for session in range(1, 8))])
+    result = run(path, tmp_path / "out")
+    assert [row["note"] for row in rows(tmp_path / "out", "scores.csv")] == ["blank form"] * 7
+    assert [row["total"] for row in rows(tmp_path / "out", "scores.csv")] == [""] * 7
+    (case,) = result.view.cases
+    assert (case.level, case.rupture) == ("INSUFFICIENT_DATA", "not enough data: 0 of 5 earlier scores")
+
+
+def test_files_are_whole_and_private_where_they_cannot_be_without_a_name(tmp_path, monkeypatch):
+    path = plain_file(tmp_path / "plain.csv")
+    run(path, tmp_path / "unnamed")
+    monkeypatch.setattr(files, "NAMELESS", None)
+    (tmp_path / "named").mkdir()
+    write(tmp_path / "named" / ".alliance-part-left", ["what a killed run left"])
+    run(path, tmp_path / "named")
+    assert bytes_of(tmp_path / "named") == bytes_of(tmp_path / "unnamed")
+
+
+def test_excel_and_parquet_give_the_files_that_csv_gives(tmp_path):
+    frame = pd.read_csv(plain_file(tmp_path / "plain.csv"))
+    frame.to_excel(tmp_path / "plain.xlsx", index=False)
+    frame.to_parquet(tmp_path / "plain.parquet")
+    for name in ("plain.csv", "plain.xlsx", "plain.parquet"):
+        run(tmp_path / name, tmp_path / name.replace(".", "_"))
+    for name in ("scores.csv", "flags.csv", "episodes.csv", "risk.csv"):
+        first = (tmp_path / "plain_csv" / name).read_bytes()
+        assert (tmp_path / "plain_xlsx" / name).read_bytes() == first
+        assert (tmp_path / "plain_parquet" / name).read_bytes() == first
 
 
 def test_output_names_are_the_files_that_are_written(study):

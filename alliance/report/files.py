@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OWNER_ONLY = 0o600
 PART_PREFIX = ".alliance-part-"
+NAMELESS: int | None = getattr(os, "O_TMPFILE", None)
+"""How this system opens a file that has no name yet, if it can."""
 
 
 class OutputFolder:
@@ -96,9 +98,9 @@ class OutputFolder:
 
 def unnamed_file(folder: Path) -> tuple[IO[bytes], Path | None]:
     """Return an open owner-only file in `folder`, and its hidden path where it must have one."""
-    if hasattr(os, "O_TMPFILE"):
+    if NAMELESS is not None:
         with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, OWNER_ONLY)
+            handle = os.open(folder, NAMELESS | os.O_RDWR, OWNER_ONLY)
             return os.fdopen(handle, "w+b"), None
     handle, path = tempfile.mkstemp(prefix=PART_PREFIX, dir=folder)
     return os.fdopen(handle, "w+b"), Path(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.dropout.instrument import local_sem
-from alliance.errors import UsageError
+from alliance.errors import DataError, UsageError
 from alliance.frames import EPISODES, FLAGS, KEYS, RISK, Forms
 from alliance.report.files import OutputFolder
 from alliance.report.tables import TableFile
@@ -90,6 +90,9 @@ def analyze(
     _refuse_foreign(folder, request, force=force)
     with OutputFolder(folder) as out, ExitStack() as spills:
         run = _first_pass(request, out, spills, tell)
+        if not any(part.tally.n_forms for part in run.parts):
+            message = f"there is no form in '{request.path.name}'"
+            raise DataError(message, hint="`alliance check` says what is in the file")
         result = _second_pass(request, run, out, tell)
         out.publish(last=MANIFEST)
     return result
