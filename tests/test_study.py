@@ -212,6 +212,41 @@ def test_the_fast_and_the_tolerant_lane_give_the_same_files(tmp_path):
         assert (tmp_path / "fast" / name).read_bytes() == (tmp_path / "tolerant" / name).read_bytes()
 
 
+def full_file(path, n_cases=25, seed=4):
+    """Write every plain column: two raters, therapists, dates with gaps, rows of a case in any order."""
+    rng = np.random.default_rng(seed)
+    lines = [HEADER.replace("session,", "session,date,therapist,rater,")]
+    for case in range(n_cases):
+        day = np.datetime64("2026-01-05") + rng.integers(0, 90)
+        rows_of_case = []
+        for session in range(1, int(rng.integers(2, 14))):
+            day = day + rng.choice([7, 7, 7, 14, 35])
+            for rater in ("therapist", "client"):
+                given = np.clip(np.rint(rng.normal(3.8, 0.8, 12)), 1, 5).astype(int).astype(str)
+                given[rng.random(12) < 0.02] = ""
+                head = f"C{case:03d},{session},{day},{'' if case % 7 == 0 else f'T{case % 3}'},{rater},"
+                rows_of_case.append(head + ",".join(given))
+        rng.shuffle(rows_of_case)
+        lines += rows_of_case
+    return write(path, lines)
+
+
+@pytest.mark.parametrize("block_bytes", [600, 4 << 20])
+def test_both_lanes_agree_on_raters_dates_and_therapists(tmp_path, monkeypatch, block_bytes):
+    from alliance.readers import fast
+
+    monkeypatch.setattr(fast, "BLOCK_BYTES", block_bytes)
+    path = full_file(tmp_path / "full.csv")
+    quick = run(path, tmp_path / "fast")
+    tolerant = run(path, tmp_path / "tolerant", read=ReadOptions(missing=("-99",)))
+    assert quick.manifest["reader"] == "fast"
+    assert tolerant.manifest["reader"] == "tolerant: options of its own"
+    assert quick.manifest["method"] == tolerant.manifest["method"]
+    for name in ("scores.csv", "flags.csv", "episodes.csv", "risk.csv"):
+        assert (tmp_path / "fast" / name).read_bytes() == (tmp_path / "tolerant" / name).read_bytes(), name
+    assert {row["rater"] for row in rows(tmp_path / "fast", "flags.csv")} == {"client", "therapist"}
+
+
 def test_the_size_of_the_blocks_changes_nothing(tmp_path, monkeypatch):
     from alliance.readers import fast
 

@@ -85,9 +85,7 @@ def _header(path: Path) -> tuple[list[str], str]:
     return header, delimiter
 
 
-def plain_blocks(
-    path: Path, scale: Scale, layout: Layout, *, block_bytes: int = BLOCK_BYTES
-) -> Iterator[Forms]:
+def plain_blocks(path: Path, scale: Scale, layout: Layout) -> Iterator[Forms]:
     """Yield the forms of a plain file in blocks of whole cases.
 
     Memory does not depend on the length of the file, apart from the names of the cases.
@@ -103,7 +101,7 @@ def plain_blocks(
     try:
         carried: _Rows | None = None
         seen: set[str] = set()
-        for batch in _open(path, scale, layout, block_bytes):
+        for batch in _open(path, scale, layout):
             rows = _rows(batch, layout, scale, carried)
             names = rows.cases.tolist()
             new = names if carried is None else names[1:]
@@ -119,7 +117,7 @@ def plain_blocks(
         raise Odd("cells that are no plain answers") from None
 
 
-def _open(path: Path, scale: Scale, layout: Layout, block_bytes: int) -> Any:
+def _open(path: Path, scale: Scale, layout: Layout) -> Any:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -129,7 +127,7 @@ def _open(path: Path, scale: Scale, layout: Layout, block_bytes: int) -> Any:
     types |= dict.fromkeys(layout.items, pa.int8() if scale.whole else pa.float64())
     return arrow_csv.open_csv(
         path,
-        read_options=arrow_csv.ReadOptions(block_size=block_bytes),
+        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter),
         convert_options=arrow_csv.ConvertOptions(
             include_columns=[*layout.roles.values(), *layout.items],
