@@ -77,13 +77,13 @@ class Courses:
     def clock(self) -> Array:
         """Session number, moved on by one after each gap of more than `MAX_GAP_DAYS`, int, shape (forms,).
 
-        Two rows of a series are neighbours if and only if their clocks differ by one.
+        Only differences within a series mean something: two of its rows are neighbours if and only if their
+        clocks differ by one.
         """
         if self.day is None or len(self.values) == 0:
             return self.session
         with np.errstate(invalid="ignore"):
             gap = np.diff(self.day, prepend=np.nan) > MAX_GAP_DAYS
-        gap[self.starts] = False
         return self.session + np.cumsum(gap)
 
     @cached_property

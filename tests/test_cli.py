@@ -130,6 +130,35 @@ def test_risk_prints_the_list(command, small):
     assert row["reasons"].startswith("LOW_LEVEL: latest rating is at or below 36")
 
 
+def test_the_edge_of_the_srs_cut_off_can_be_that_of_openfit(command, tmp_path):
+    file = write(tmp_path / "edge.csv", "case,session,q1,q2,q3,q4", "C1,1,9,9,9,9")
+    levels = [
+        json.loads(command("risk", file, "--scale", "srs", "--sem", "1.2", "--format", "json", *more).out)[0][
+            "level"
+        ]
+        for more in ((), ("--srs-cutoff-style", "openfit"))
+    ]
+    assert levels == ["WATCH", "NO_FLAG"]
+    done = command("risk", STUDY, "--scale", "wai-sr", "--srs-cutoff-style", "openfit")
+    assert (done.code, done.err.splitlines()[-2:]) == (
+        USAGE,
+        ["error: --srs-cutoff-style belongs to srs, not to wai-sr", "hint: leave it out"],
+    )
+
+
+@pytest.mark.parametrize(("today", "prompted"), [("2026-01-26", False), ("2026-01-27", True)])
+def test_a_missing_next_appointment_is_told_two_weeks_after_the_last(command, tmp_path, today, prompted):
+    file = write(
+        tmp_path / "dated.csv",
+        "case,session,date,attendance,q1,q2,q3,q4",
+        "C1,1,2026-01-12,attended,9,9,9,9.5",
+    )
+    done = command("analyze", file, "--scale", "srs", "-o", tmp_path / "out", "--today", today)
+    assert ("NO_NEXT_APPOINTMENT" in done.out) is prompted
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["risk"]["today"], manifest["scales"][0]["latest_date"]) == (today, "2026-01-12")
+
+
 def test_check_says_what_is_in_a_file_and_changes_nothing(command, small):
     done = command("check", small, "--scale", "srs")
     assert done.code == OK
@@ -189,6 +218,10 @@ def test_check_ends_with_the_data_code_when_a_file_would_be_refused(command, tmp
         (
             ("score", "FILE", "--scale", "srs", "--keep", "best"),
             "error: --keep is one of first, last, got 'best'\nhint: see --help\n",
+        ),
+        (
+            ("risk", "FILE", "--scale", "srs", "--today", "2.3.2026"),
+            "error: --today must be a date such as 2026-03-02, got '2.3.2026'\nhint: year, month, day\n",
         ),
         (
             ("analyze", "-", "--scale", "srs", "-o", "OUT"),

@@ -268,6 +268,24 @@ def test_repair_follows_the_truth_table(after, outcome, lag):
     assert found.lag.tolist() == [lag]
 
 
+@pytest.mark.parametrize(
+    ("after", "outcome"), [([44.9], "censored"), ([45.0], "repaired"), ([38, 43], "repaired")]
+)
+def test_a_repair_can_be_a_rise_from_the_lowest_score(after, outcome):
+    met = np.array([NA, 1.0, *[0.0] * len(after)])
+    n = len(met)
+    rule = RepairRule(rise=5.0)
+    found = follow_flags(Courses.of([50, 40, *after]), met, np.full(n, 50.0), np.full(n, 1.0), rule)
+    assert [OUTCOMES[code] for code in found.outcome] == [outcome]
+
+
+def test_a_score_on_the_predicted_limit_is_no_flag_and_one_below_it_is():
+    reference = [46.0, 47.0, 48.0, 47.0]
+    limit = predictive_limit(Courses.of([*reference, 30.0]), SUM).limit[4]
+    for distance, met in ((0.0, 0), (-1e-10, 0), (-1e-6, 1)):
+        assert predictive_limit(Courses.of([*reference, limit + distance]), SUM).met[4] == met
+
+
 def test_a_flag_inside_an_open_episode_opens_no_second_one():
     met = np.array([NA, 1.0, 1.0, 0.0, 1.0])
     found = follow_flags(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,6 +57,13 @@ WithinSdOption = Annotated[float | None, typer.Option("--within-sd", help="Withi
 SemOption = Annotated[
     float | None,
     typer.Option("--sem", help="Standard error of measurement of the total, for the risk rules."),
+]
+TodayOption = Annotated[
+    str | None,
+    typer.Option("--today", help="Day of the list, such as 2026-03-02: tells a missing next appointment."),
+]
+CutoffStyleOption = Annotated[
+    str, typer.Option("--srs-cutoff-style", help="published: 36 itself is low. openfit: only below 36.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")]
 
@@ -115,6 +123,26 @@ def positive(option: str, value: float | None) -> float | None:
         message = f"{option} must be above 0, got {value:g}"
         raise UsageError(message, hint="see --help")
     return value
+
+
+def read_day(option: str, text: str | None) -> date | None:
+    """Return an ISO date, or None if none is given."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        message = f"{option} must be a date such as 2026-03-02, got '{text}'"
+        raise UsageError(message, hint="year, month, day") from None
+
+
+def cutoff_edge(style: str, form: Scale | None) -> bool | None:
+    """Return whether the cut-off itself counts as low; None = as the definition says."""
+    one_of("--srs-cutoff-style", style, ("published", "openfit"))
+    if style == "published":
+        return None
+    if form is not None and form.id != "srs":
+        message = f"--srs-cutoff-style belongs to srs, not to {form.id}"
+        raise UsageError(message, hint="leave it out")
+    return False
 
 
 def method_settings(method: str, alpha: float | None) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +12,7 @@ import typer
 from alliance.cli.options import (
     AlphaOption,
     AttendanceOption,
+    CutoffStyleOption,
     DateFormatOption,
     FileArgument,
     KeepOption,
@@ -29,15 +27,19 @@ from alliance.cli.options import (
     SdOption,
     SemOption,
     SheetOption,
+    TodayOption,
     WithinSdOption,
+    cutoff_edge,
     find_scale,
     given_norm,
     method_settings,
     one_of,
     positive,
+    read_day,
     read_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
+from alliance.cli.screen import colour, encodes, progress, width
 from alliance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def analyze(
     reliability: ReliabilityOption = None,
     within_sd: WithinSdOption = None,
     sem: SemOption = None,
+    today: TodayOption = None,
+    srs_cutoff_style: CutoffStyleOption = "published",
     to: Annotated[str, typer.Option("--to", help="Format of the result tables: csv or parquet.")] = "csv",
     limit: Annotated[
         int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")
@@ -89,9 +93,10 @@ def analyze(
     if str(file) == "-":
         message = "analyze needs a file: its manifest names what was analysed"
         raise UsageError(message, hint="`alliance score -` reads standard input")
+    form = find_scale(scale, scales)
     request = Request(
         path=file,
-        scale=find_scale(scale, scales),
+        scale=form,
         folders=tuple(scales or ()),
         read=read_options(
             map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
@@ -102,16 +107,18 @@ def analyze(
         norm=given_norm(sd, reliability),
         within_sd=positive("--within-sd", within_sd),
         sem=positive("--sem", sem),
+        inclusive=cutoff_edge(srs_cutoff_style, form),
+        today=read_day("--today", today),
         to=one_of("--to", to, ("csv", "parquet")),
     )
-    with _progress(quiet=quiet) as tell:
+    with progress(quiet=quiet) as tell:
         result = analyze(request, output, force=force, progress=tell)
     if format is Format.TABLE:
         from alliance.report.terminal import triage
 
-        plain = not _encodes("→")
+        plain = not encodes("→")
         typer.echo(
-            triage(result.view, width=_width(), colour=_colour(), unicode=not plain, limit=limit), nl=False
+            triage(result.view, width=width(), colour=colour(), unicode=not plain, limit=limit), nl=False
         )
         if not quiet:
             typer.echo(f"Results: {output}", err=True)
@@ -264,6 +271,8 @@ def risk(
     sheet: SheetOption = None,
     attendance: AttendanceOption = None,
     sem: SemOption = None,
+    today: TodayOption = None,
+    srs_cutoff_style: CutoffStyleOption = "published",
     quiet: QuietOption = False,
     format: FormatOption = Format.TABLE,
 ) -> None:
@@ -283,8 +292,15 @@ def risk(
     form = _alliance_form(loaded, require_alliance)
     appointments = loaded.appointments if len(loaded.appointments) else None
     if attendance is not None:
-        appointments = read_attendance(attendance, options=ReadOptions())
-    table = risk(scored[form.id], form, appointments=appointments, sem=positive("--sem", sem))
+        appointments = read_attendance(attendance, options=ReadOptions(date_format=options.date_format))
+    table = risk(
+        scored[form.id],
+        form,
+        appointments=appointments,
+        sem=positive("--sem", sem),
+        inclusive=cutoff_edge(srs_cutoff_style, form),
+        today=read_day("--today", today),
+    )
     emit(_records(table), columns=frames.RISK, format=format)
 
 
@@ -401,41 +417,3 @@ def _need(form: Scale | None, option: str) -> Scale:
         message = f"{option} is missing"
         raise UsageError(message, hint="`alliance scales list` names the forms")
     return form
-
-
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Give a progress bar on a terminal, and nothing anywhere else."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(step: str, done: int, total: int) -> None:
-            task = tasks.setdefault(step, None) or bar.add_task(step, total=total)
-            tasks[step] = task
-            bar.update(task, completed=done, total=max(total, done))
-
-        yield tell
-
-
-def _width() -> int:
-    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
-
-
-def _colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _encodes(text: str) -> bool:
-    """Return whether standard output can print `text`."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -22,11 +22,13 @@ class RepairRule:
     tolerance : float; a score within this many sigma of the reference, or above it, is a repair
     in_time : int; a repair within so many scored sessions is `repaired`, a later one `late`
     give_up : int; after so many scored sessions without a repair the episode ends `unrepaired`
+    rise : float or None; if given, a repair is a rise of so many points from the lowest score instead
     """
 
     tolerance: float = 1.0
     in_time: int = 5
     give_up: int = 6
+    rise: float | None = None
 
 
 class Tracker:
@@ -56,8 +58,7 @@ class Tracker:
         """Move the open episodes at `places` on by one score; return which are repaired, which given up."""
         self.n_after[places] += 1
         self.last[places] = scores
-        level = self.reference[places] - self.rule.tolerance * self.sigma[places]
-        repaired = scores >= level - TOLERANCE
+        repaired = scores >= self._repair_level(places) - TOLERANCE
         self._deepen(places[~repaired], rows[~repaired], scores[~repaired])
         given_up = ~repaired & (self.n_after[places] >= self.rule.give_up)
         in_time = self.n_after[places] <= self.rule.in_time
@@ -90,6 +91,11 @@ class Tracker:
             "lag",
         )
         return Episodes(**{name: column[by_onset] for name, column in zip(names, columns, strict=True)})
+
+    def _repair_level(self, places: Array) -> Array:
+        if self.rule.rise is not None:
+            return self.nadir[places] + self.rule.rise
+        return self.reference[places] - self.rule.tolerance * self.sigma[places]
 
     def _deepen(self, places: Array, rows: Array, scores: Array) -> None:
         count = self.n_after[places]

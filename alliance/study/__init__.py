@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,9 @@ class Request:
     """What a run is asked to do; everything that changes a number is in the manifest.
 
     `scale` is None when the file names its forms itself. `settings` are parameters of the method. `sem` is
-    the standard error of measurement for the dropout rules, `within_sd` the one for ruptures.
+    the standard error of measurement for the dropout rules, `within_sd` the one for ruptures. `inclusive`
+    says whether the form's cut-off itself counts as low, if not as the definition says; `today` is the day
+    of the list, for the prompt on a missing next appointment.
     """
 
     path: Path
@@ -56,6 +59,8 @@ class Request:
     norm: Norm | None = None
     within_sd: float | None = None
     sem: float | None = None
+    inclusive: bool | None = None
+    today: date | None = None
     to: str = "csv"
 
 
@@ -183,7 +188,8 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
     loaded = load(request.path, request.scale, options=options, folders=request.folders)
     appointments = loaded.appointments if len(loaded.appointments) else None
     if request.attendance is not None:
-        appointments = read_attendance(request.attendance, options=ReadOptions())
+        same = ReadOptions(date_format=options.date_format, on_error=options.on_error)
+        appointments = read_attendance(request.attendance, options=same)
     parts = [
         _Part(scale=loaded.scales[name], spill=spills.enter_context(Spill(out.folder)))
         for name in loaded.responses
@@ -251,7 +257,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     notes = list(run.notes)
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
-    lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale)
+    lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale, today=request.today)
     booked = risks.appointments_of(run.appointments)
     _judge_blocks(request, booked, judge_block, lists, part.spill, out, tell)
     facts = Facts(
@@ -338,7 +344,7 @@ def _judge_of(request: Request, part: _Part) -> Judge:
 def _instrument(request: Request, part: _Part) -> Any:
     from alliance.dropout import instrument_of
 
-    instrument = instrument_of(part.scale, sem=request.sem)
+    instrument = instrument_of(part.scale, sem=request.sem, inclusive=request.inclusive)
     rater = part.scale.perspective
     if instrument.sem is None and rater in part.tally.spreads:
         return replace(instrument, sem=local_sem(part.tally.spread(rater)))

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from alliance import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def manifest_of(
                 "status": part.scale.status,
                 "sha256": part.scale.sha256,
                 "n_forms": part.tally.n_forms,
+                "latest_date": None if np.isnat(part.tally.latest) else str(part.tally.latest),
             }
             for part in parts
         ],
@@ -55,7 +58,11 @@ def manifest_of(
             "within_sd": request.within_sd,
             "priors": {rater: asdict(measure.prior) for rater, measure in judge.measures.items()},
         },
-        "risk": {"rules": "DRF-1", "instrument": _instrument(risks)},
+        "risk": {
+            "rules": "DRF-1",
+            "instrument": _instrument(risks),
+            "today": None if risks.today is None else risks.today.isoformat(),
+        },
         "chance": None if facts.chance is None else asdict(facts.chance),
         "counts": {"cases": len(risks.where), "forms": facts.n_forms},
         "synthetic": facts.synthetic,

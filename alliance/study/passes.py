@@ -144,6 +144,7 @@ class Tally:
     n_forms: int = 0
     n_cases: int = 0
     n_scored: int = 0
+    latest: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "D"))
     spreads: dict[str, list[Spread]] = field(default_factory=dict)
 
     def add(self, block: Block, scale: Scale) -> None:
@@ -151,6 +152,9 @@ class Tally:
         self.n_forms += len(block.case)
         self.n_cases += len(block.cases)
         self.n_scored += int(np.isfinite(block.scores["total"]).sum())
+        known = block.date[~np.isnat(block.date)]
+        if len(known):
+            self.latest = np.fmax(self.latest, known.max())
         for group in block.groups(scale):
             self.spreads.setdefault(group.rater, []).append(successive_spread(group.total))
 

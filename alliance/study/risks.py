@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ class RiskList:
 
     instrument: Instrument
     scale: Scale
+    today: date | None = None
     parts: list[dict[str, Array]] = field(default_factory=list)
     where: list[tuple[int, int]] = field(default_factory=list)
 
@@ -120,7 +122,7 @@ class RiskList:
         self, ratings: Ratings, appointments: Appointments | None, cases: Array, *, number: int
     ) -> None:
         visits = visits_of(ratings, appointments, n_cases=len(cases))
-        verdicts = risk_arrays(visits, self.instrument)
+        verdicts = risk_arrays(visits, self.instrument, today=self.today)
         columns = risk_columns(verdicts, np.arange(len(cases)))
         columns["case"] = cases
         self.parts.append({name: columns[name] for name in RISK})
