@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from alliance.courses import Courses, cut
 from alliance.errors import UsageError
 from alliance.psychometrics import Spread, effective_df, reliable_change, sem, successive_spread
-from alliance.rupture import METHODS, get_method
+from alliance.rupture import METHODS, Group, get_method, judge
 from alliance.rupture.change import reliable_drop
 from alliance.rupture.episodes import RepairRule, follow_flags
+from alliance.rupture.findings import flag_columns
 from alliance.rupture.predictive import predictive_limit
 from alliance.rupture.prior import NO_PRIOR, Prior, estimate_prior, scaled_f, shrink
 from alliance.rupture.registry import Measure
 from alliance.rupture.verdict import NOT_ENOUGH, OUTCOMES
-from alliance.scale import Norm
+from alliance.scale import Norm, load_scale
 
 NA = np.nan
 WORKED = json.loads((Path(__file__).parent / "reference" / "rupture.json").read_text(encoding="utf-8"))
@@ -356,6 +357,29 @@ def test_every_method_says_what_it_needs_and_where_it_comes_from(name):
     assert method.needs
     assert method.finds
     assert "https://doi.org/" in method.source
+
+
+@pytest.mark.parametrize("fallen", ["goal", "task", "bond"])
+def test_the_reason_names_the_subscale_that_fell_most(fallen):
+    form = load_scale("wai-sr")
+    steady = [4.0, 4.25, 4.0, 4.25, 4.0]
+    parts = {name: np.array([*steady, 1.5 if name == fallen else 3.0]) for name in form.subscales}
+    total = Courses.of(np.mean([*parts.values()], axis=0))
+    group = Group(rater="client", place=np.array([0]), total=total, parts=parts)
+    measure = Measure(low=1, high=5, step=1 / 12, prior=Prior(df=4, sd=0.2, n_series=0, origin="given"))
+    found = judge(group, form, get_method("predictive-limit"), measure)
+    (reason,) = flag_columns([found], np.array(["C1"], dtype=object))["reason"]
+    assert f"; fell most: {fallen};" in reason
+
+
+def test_a_rupture_at_the_ceiling_is_marked_as_such():
+    scores = Courses.of([60, 60, 59, 60, 60, 60, 48])
+    group = Group(rater="client", place=np.array([0]), total=scores, parts={})
+    for high, marked in ((60, True), (70, False)):
+        measure = Measure(low=12, high=high, step=1, prior=GIVEN)
+        found = judge(group, load_scale("wai"), get_method("predictive-limit"), measure)
+        (reason,) = flag_columns([found], np.array(["C1"], dtype=object))["reason"]
+        assert ("ceiling" in reason) is marked
 
 
 def test_an_unknown_method_is_answered_with_the_known_ones():

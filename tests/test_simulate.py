@@ -658,10 +658,10 @@ def test_the_command_overwrites_only_when_told_to(tmp_path):
 
 
 def test_the_command_names_a_folder_it_cannot_write_to(tmp_path):
-    target = tmp_path / "none" / "a.csv"
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
     with pytest.raises(StoreError) as caught:
-        run("--cases", 2, "-o", target)
-    assert str(caught.value).startswith(f"error: cannot write '{target}': ")
+        run("--cases", 2, "-o", tmp_path / "file" / "a.csv")
+    assert str(caught.value).startswith(f"error: cannot write '{tmp_path / 'file'}': ")
 
 
 def test_a_truth_needs_a_file_to_stand_beside():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alliance.errors import StoreError, UsageError
+from alliance.errors import UsageError
 
 
 def simulate(
@@ -34,6 +32,7 @@ def simulate(
 
     Example: alliance simulate --cases 200 --seed 7 -o study.csv --with-truth
     """
+    from alliance.report.files import write_file
     from alliance.simulate import simulate as make
     from alliance.simulate import to_csv
 
@@ -44,7 +43,7 @@ def simulate(
     if not files:
         typer.echo(to_csv(study.sessions), nl=False)
     for path, frame in zip(files, (study.sessions, study.truth), strict=False):
-        _write_private(path, to_csv(frame))
+        write_file(path, to_csv(frame).encode(), force=force)
     typer.echo("these data are synthetic: no client, no therapist and no session in them is real", err=True)
 
 
@@ -63,18 +62,3 @@ def _refuse_existing(files: list[Path], *, force: bool) -> None:
     if there and not force:
         message = f"{len(there)} of the files to write exist"
         raise UsageError(message, where=there, hint="--force overwrites them")
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        message = f"cannot write '{path}': {error.strerror}"
-        raise StoreError(message, hint="choose a folder that exists and that you may write to") from None
