@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "alliance"
 LAYERS = {
     "errors": set(),
     "arrow": set(),
+    "special": set(),
     "schema": set(),
     "scale": {"errors", "schema"},
     "definition": {"errors", "schema", "scale", "scoring"},
@@ -19,7 +20,7 @@ LAYERS = {
     "courses": {"errors"},
     "psychometrics": {"courses"},
     "scoring": {"errors", "frames", "scale"},
-    "rupture": {"errors", "courses", "frames", "psychometrics", "scale"},
+    "rupture": {"special", "errors", "courses", "frames", "psychometrics", "scale"},
     "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
     "readers": {"arrow", "errors", "frames", "scale", "scoring"},
     "report": {"arrow", "errors", "frames"},
@@ -102,6 +103,21 @@ def test_light_commands_load_nothing_heavy(arguments, absent):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_run_over_a_plain_file_waits_for_neither_pandas_nor_scipy(tmp_path):
+    lines = [f"C1,{session},9,9,9,{score}" for session, score in enumerate([9, 8, 9, 9, 9, 2, 9], 1)]
+    file = tmp_path / "plain.csv"
+    file.write_text("\n".join(["case,session,q1,q2,q3,q4", *lines]) + "\n", encoding="utf-8")
+    script = (
+        "import sys\nfrom alliance.cli import main\n"
+        f"sys.argv = ['alliance', 'analyze', {str(file)!r}, '--scale', 'srs']\n"
+        f"sys.argv += ['-o', {str(tmp_path / 'out')!r}]\n"
+        "main_exit = 0\ntry:\n    main()\nexcept SystemExit as ended:\n    main_exit = ended.code\n"
+        "print(main_exit, [name for name in ('pandas', 'scipy') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "0 []"
 
 
 def test_importing_the_package_loads_nothing_heavy():

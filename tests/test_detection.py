@@ -6,7 +6,7 @@ import pytest
 from alliance.courses import Courses
 from alliance.psychometrics import successive_spread
 from alliance.rupture import METHODS
-from alliance.rupture.chance import chance
+from alliance.rupture.chance import _Noise, chance
 from alliance.rupture.prior import estimate_prior
 from alliance.rupture.registry import Measure
 from alliance.simulate.course import KINDS, CourseSettings, observe, rupture_courses
@@ -91,3 +91,19 @@ def test_chance_is_the_same_for_the_same_seed_only():
     )
     assert first == again
     assert first.expected != other.expected
+
+
+def test_noise_keeps_gaps_range_and_steps_of_the_real_courses():
+    real = Courses.of([58.0, np.nan, 60.0, 59.0, 60.0], sessions=[1, 2, 3, 5, 6])
+    measure = Measure(
+        low=12, high=60, step=2, prior=estimate_prior(successive_spread(real), step=2, within_sd=5)
+    )
+    drawn = _Noise.of(real, measure).draw(50, np.random.default_rng(1))
+    assert len(drawn.starts) == 50
+    np.testing.assert_array_equal(
+        np.isnan(drawn.values).reshape(50, 5), [[False, True, False, False, False]] * 50
+    )
+    np.testing.assert_array_equal(drawn.session.reshape(50, 5), [[1, 2, 3, 5, 6]] * 50)
+    known = drawn.values[np.isfinite(drawn.values)]
+    assert set(np.unique(known)) <= set(np.arange(12.0, 61.0, 2.0))
+    assert known.max() == 60

@@ -277,6 +277,26 @@ def test_the_fast_lane_leaves_what_is_odd_to_the_tolerant_one(tmp_path, lines, w
     assert len(rows(tmp_path / "out", "scores.csv")) == len({line.strip() for line in lines})
 
 
+def test_a_case_that_comes_back_many_blocks_later_is_noticed(tmp_path, monkeypatch):
+    from alliance.readers import fast
+
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 200)
+    forms = [f"C{case:02d},{session},{answers(4)}" for case in range(20) for session in (1, 2)]
+    result = run(write(tmp_path / "apart.csv", [HEADER, *forms, "C00,3," + answers(4)]), tmp_path / "out")
+    assert "do not stand together" in result.manifest["reader"]
+    assert [row["session"] for row in rows(tmp_path / "out", "scores.csv")][:3] == ["1", "2", "3"]
+
+
+def test_the_manifest_comes_last(tmp_path, monkeypatch):
+    run(STUDY, tmp_path / "out")
+    named = []
+    give_name = files.give_name
+    monkeypatch.setattr(files, "give_name", lambda *given: (named.append(given[2].name), give_name(*given)))
+    run(STUDY, tmp_path / "out")
+    assert named[-1] == MANIFEST
+    assert len(named) == 6
+
+
 def test_a_file_that_is_refused_leaves_no_output(tmp_path):
     path = write(tmp_path / "bad.csv", [HEADER, "C01,1," + answers(9)])
     with pytest.raises(DataError) as caught:

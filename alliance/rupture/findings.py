@@ -14,11 +14,14 @@ from alliance.psychometrics import effective_df
 from alliance.rupture.prior import Prior, shrink
 from alliance.rupture.registry import Measure, Method
 from alliance.rupture.verdict import LATE, OUTCOMES, Verdict
+from alliance.special import t_quantile
 
 Array = np.ndarray[Any, Any]
 
 NOT_ENOUGH_DATA = "not enough data"
 CEILING_SHARE = 0.5
+MANY = 1e9
+"""Degrees of freedom from which on the t and the normal distribution are one."""
 SEVERITIES = ((0.005, "strict"), (0.01, "signal"), (0.025, "watch"))
 """One-sided chance of a fall this deep, and the word for it."""
 
@@ -180,13 +183,12 @@ def _silent(judged: Judged) -> dict[str, Array]:
 
 
 def _severity(verdict: Verdict, rows: Array) -> Array:
-    from scipy.special import ndtr, stdtr
-
-    z, df = verdict.statistic[rows], verdict.df[rows]
-    chance = np.where(np.isfinite(df), stdtr(np.where(np.isfinite(df), df, 1.0), z), ndtr(z))
+    """Return the word for how unlikely each fall is, by the quantiles of its own distribution."""
+    kinds, place = np.unique(np.fmin(verdict.df[rows], MANY), return_inverse=True)
     words = np.full(len(rows), "", dtype=object)
     for level, word in reversed(SEVERITIES):
-        words[chance <= level] = word
+        limits = np.array([t_quantile(level, df) for df in kinds.tolist()])
+        words[verdict.statistic[rows] <= limits[place]] = word
     return words
 
 

@@ -12,6 +12,7 @@ from alliance.psychometrics import effective_df
 from alliance.rupture.episodes import RepairRule, Tracker
 from alliance.rupture.registry import Measure, method
 from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, OPEN, REPAIR, UNSCORED, Verdict
+from alliance.special import t_quantile
 
 Array = np.ndarray[Any, Any]
 
@@ -103,13 +104,10 @@ class _Reference:
 
         A t quantile is NaN where there are too few pairs, an error factor where there are too few scores.
         """
-        from scipy.special import stdtrit
-
         pairs, sizes = np.arange(self.window), np.arange(self.window + 1)
         self.own_df = effective_df(pairs)
         self.df = self.measure.prior.df + self.own_df
-        with np.errstate(invalid="ignore"):
-            quantiles = np.where(self.df > 0, stdtrit(np.maximum(self.df, 1e-300), alpha), np.nan)
+        quantiles = np.array([t_quantile(alpha, df) if df > 0 else np.nan for df in self.df.tolist()])
         self.quantiles = np.where(pairs >= min_pairs, quantiles, np.nan)
         factors = np.sqrt(1 + 1 / np.maximum(sizes, 1))
         self.factors = np.where(sizes >= needed, factors, np.nan)

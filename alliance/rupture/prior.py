@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from alliance.psychometrics import Spread
+from alliance.special import digamma, tetragamma, trigamma
 
 Array = np.ndarray[Any, Any]
 
@@ -103,15 +104,14 @@ def scaled_f(variance: Array, df: Array) -> tuple[float, float]:
 
     The df is infinite where the variances differ no more than sampling explains.
     """
-    from scipy.special import digamma, polygamma
-
     log_excess = np.log(variance) - digamma(df / 2) + np.log(df / 2)
-    between = log_excess.var(ddof=1) - polygamma(1, df / 2).mean()
+    between = log_excess.var(ddof=1) - trigamma(df / 2).mean()
     centre = log_excess.mean()
     if between <= 0:
         return np.inf, float(np.exp(centre))
     prior_df = 2 * trigamma_inverse(between)
-    return prior_df, float(np.exp(centre + digamma(prior_df / 2) - np.log(prior_df / 2)))
+    half = np.array([prior_df / 2])
+    return prior_df, float(np.exp(centre + digamma(half) - np.log(half))[0])
 
 
 def trigamma_inverse(value: float) -> float:
@@ -120,16 +120,14 @@ def trigamma_inverse(value: float) -> float:
     >>> round(trigamma_inverse(1.6449340668482264), 9)
     1.0
     """
-    from scipy.special import polygamma
-
-    guess = 0.5 + 1 / value
+    guess = np.array([0.5 + 1 / value])
     for _ in range(50):
-        trigamma = polygamma(1, guess)
-        step = trigamma * (1 - trigamma / value) / polygamma(2, guess)
+        height = trigamma(guess)
+        step = height * (1 - height / value) / tetragamma(guess)
         guess += step
-        if -step / guess < PRECISION:
+        if -step[0] / guess[0] < PRECISION:
             break
-    return float(guess)
+    return float(guess[0])
 
 
 def shrink(variance: Array, df: Array, prior: Prior) -> tuple[Array, Array]:
