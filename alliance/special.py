@@ -7,6 +7,7 @@ than scoring the one form somebody waits for.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def _far(values: Array, term: Any) -> tuple[Array, Array]:
     return far, shift
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(p: float, df: float) -> float:
     """Return the value below which a share `p` of Student's t distribution lies; `df` above 0.
 

@@ -106,6 +106,35 @@ def test_every_rupture_is_explained_in_one_sentence_with_its_numbers(study):
     assert len(told) == sum(row["finding"] == "rupture" for row in rows(folder, "flags.csv"))
 
 
+def test_courses_in_the_report_carry_the_marks_of_the_tables(study):
+    folder, result = study
+    healed = {
+        (row["case"], row["rater"], int(row["end"]))
+        for row in rows(folder, "episodes.csv")
+        if row["outcome"] in {"repaired", "late"}
+    }
+    fallen = {
+        (row["case"], row["rater"], int(row["session"]))
+        for row in rows(folder, "flags.csv")
+        if row["finding"] == "rupture"
+    }
+    drawn = [(case.case, series) for case in result.view.cases for series in case.series]
+    assert {(case, each.rater, session) for case, each in drawn for session in each.repairs} == healed
+    assert {(case, each.rater, session) for case, each in drawn for session in each.ruptures} == fallen
+    outcomes = {row["outcome"] for row in rows(folder, "episodes.csv")}
+    assert {"repaired", "unrepaired", "censored"} <= outcomes
+
+
+def test_a_late_repair_is_drawn_as_a_repair(tmp_path):
+    scores = [5, 4, 5, 4, 5, 4, 1, 1, 1, 1, 1, 1, 5]
+    lines = [f"C1,{session},{answers(score)}" for session, score in enumerate(scores, 1)]
+    result = run(write(tmp_path / "late.csv", [HEADER, *lines]), tmp_path / "out")
+    (episode,) = rows(tmp_path / "out", "episodes.csv")
+    assert (episode["onset"], episode["end"], episode["outcome"], episode["lag"]) == ("7", "13", "late", "6")
+    assert result.view.cases[0].series[0].repairs == (13,)
+    assert result.view.cases[0].rupture == "rupture at session 7, repaired late at session 13"
+
+
 def test_risk_is_listed_in_the_specified_order(study):
     folder, result = study
     listed = rows(folder, "risk.csv")

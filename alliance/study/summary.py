@@ -198,7 +198,7 @@ def _line(judged: Judged, series: Any) -> str:
         onset, end = session[verdict.episodes.onset[last]], verdict.episodes.end[last]
         outcome = OUTCOMES[verdict.episodes.outcome[last]]
         words = {"censored": "not repaired so far", "unrepaired": "not repaired"}
-        after = f"{outcome} at session {session[end]}" if outcome not in words else words[outcome]
+        after = words.get(outcome, f"repaired{' late' * (outcome == 'late')} at session {session[end]}")
         return f"rupture at session {onset}, {after}"
     rows = slice(
         judged.courses.starts[series], judged.courses.starts[series] + judged.courses.lengths[series]
