@@ -93,7 +93,7 @@ def compare(name: str, ours: list[str], peer: str, theirs: list[str], *, rounds:
 def write_study(path: Path, *, n_forms: int, seed: int = 1) -> None:
     """Write a seeded WAI-SR study: 5 to 35 sessions a case, 2 % of answers missing, a fall in a quarter."""
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(5, 36, n_forms // 20 + 100)
+    lengths = rng.integers(5, 36, n_forms // 15 + 100)
     lengths = lengths[: int(np.searchsorted(np.cumsum(lengths), n_forms)) + 1]
     lengths[-1] -= lengths.sum() - n_forms
     case = np.repeat(np.arange(len(lengths)), lengths)
