@@ -115,7 +115,8 @@ def write_study(path: Path, *, n_forms: int, seed: int = 1) -> None:
 def analyze(folder: Path, rounds: int, n_forms: int) -> list[Comparison]:
     """Compare the main job, with every result file, with parsing the needed columns alone."""
     study = folder / "study.csv"
-    write_study(study, n_forms=n_forms)
+    make = f"import run, pathlib; run.write_study(pathlib.Path({str(study)!r}), n_forms={n_forms})"
+    subprocess.run([sys.executable, "-c", make], cwd=HERE, check=True)
     ours = [
         sys.executable,
         "-m",

@@ -84,10 +84,11 @@ class OutputFolder:
             found[name] = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
         return found
 
-    def publish(self, *, last: str) -> None:
-        """Give every file its name; the file called `last` comes last, and its old version goes first."""
+    def publish(self, *, last: str = "") -> None:
+        """Give every file its name; a file called `last` comes last, and its old version goes first."""
         try:
-            (self.folder / last).unlink(missing_ok=True)
+            if last:
+                (self.folder / last).unlink(missing_ok=True)
             for name in sorted(self._files, key=lambda name: name == last):
                 file, path = self._files[name]
                 file.flush()
@@ -127,7 +128,7 @@ def write_file(target: Path, content: bytes, *, force: bool = False) -> None:
         raise UsageError(message, hint="choose another name, or replace it with --force")
     with OutputFolder(target.parent) as folder:
         folder.write(target.name, content)
-        folder.publish(last=target.name)
+        folder.publish()
 
 
 def cannot(verb: str, path: Path, error: OSError) -> StoreError:
