@@ -80,7 +80,8 @@ def successive_spread(courses: Courses) -> Spread:
 
     References
     ----------
-    von Neumann, J., Kent, R. H., Bellinson, H. R., & Hart, B. I. (1941). https://doi.org/10.1214/aoms/1177731746
+    von Neumann, J., Kent, R. H., Bellinson, H. R., & Hart, B. I. (1941). The mean square
+    successive difference. Annals of Mathematical Statistics, 12(2), 153-162.
     """
     change = courses.change_from_neighbour()
     paired = np.isfinite(change)

@@ -64,7 +64,7 @@ def met(name, ratings, instrument=SRS, **more):
     return get_rule(name).judge(state)[0]
 
 
-def same(got, expected):
+def assert_same(got, expected):
     np.testing.assert_equal(float(got), float(expected))
 
 
@@ -89,7 +89,7 @@ REFERENCE = {3: 34.5}
     ],
 )
 def test_very_low_follows_the_truth_table(ratings, reference, expected):
-    same(met("VERY_LOW", ratings, form(reference=reference)), expected)
+    assert_same(met("VERY_LOW", ratings, form(reference=reference)), expected)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_very_low_follows_the_truth_table(ratings, reference, expected):
     ],
 )
 def test_low_level_follows_the_truth_table(ratings, instrument, expected):
-    same(met("LOW_LEVEL", ratings, instrument), expected)
+    assert_same(met("LOW_LEVEL", ratings, instrument), expected)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_low_level_follows_the_truth_table(ratings, instrument, expected):
     ],
 )
 def test_persistent_low_follows_the_truth_table(ratings, instrument, expected):
-    same(met("PERSISTENT_LOW", ratings, instrument), expected)
+    assert_same(met("PERSISTENT_LOW", ratings, instrument), expected)
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_persistent_low_follows_the_truth_table(ratings, instrument, expected):
     ],
 )
 def test_reliable_drop_follows_the_truth_table(ratings, expected):
-    same(met("RELIABLE_DROP", ratings), expected)
+    assert_same(met("RELIABLE_DROP", ratings), expected)
 
 
 def test_reliable_drop_needs_an_error_of_measurement():
-    same(met("RELIABLE_DROP", [38, 20], form(sem=None)), NA)
+    assert_same(met("RELIABLE_DROP", [38, 20], form(sem=None)), NA)
 
 
 def test_a_fall_exactly_on_the_limit_is_a_reliable_drop():
     # 1.96 * SEM * sqrt(1 + 1/3) with SEM = sqrt(3) / 1.96 is 2, which tenths meet only up to rounding.
     exact = form(sem=3**0.5 / 1.96)
-    same(met("RELIABLE_DROP", [30.3, 30.4, 30.5, 28.4], exact), 1)
-    same(met("RELIABLE_DROP", [30.3, 30.4, 30.5, 28.4 + 1e-6], exact), 0)
+    assert_same(met("RELIABLE_DROP", [30.3, 30.4, 30.5, 28.4], exact), 1)
+    assert_same(met("RELIABLE_DROP", [30.3, 30.4, 30.5, 28.4 + 1e-6], exact), 0)
 
 
 @pytest.mark.parametrize(("earlier", "limit"), [(1, 3.326), (2, 2.881), (3, 2.716)])
@@ -204,8 +204,8 @@ def test_the_fall_of_the_worked_example_is_three_and_a_half():
     ],
 )
 def test_steady_decline_follows_the_truth_table(ratings, expected):
-    same(met("STEADY_DECLINE", ratings), expected)
-    same(met("STEADY_DECLINE", ratings, form(sem=None)), NA)
+    assert_same(met("STEADY_DECLINE", ratings), expected)
+    assert_same(met("STEADY_DECLINE", ratings, form(sem=None)), NA)
 
 
 NS = "no_show"
@@ -235,8 +235,8 @@ NS = "no_show"
     ],
 )
 def test_no_shows_follow_the_truth_table(course, early, recent):
-    same(met("NO_SHOW_EARLY", course), early)
-    same(met("NO_SHOW_RECENT", course), recent)
+    assert_same(met("NO_SHOW_EARLY", course), early)
+    assert_same(met("NO_SHOW_RECENT", course), recent)
 
 
 @pytest.mark.parametrize(("number", "early", "recent"), [(3, 1, 0), (4, 0, 0)])
@@ -251,13 +251,13 @@ def test_sessions_attended_without_a_row_push_a_no_show_out_of_the_window(number
     rated = Ratings(case=np.array([0]), session=np.array([number]), rating=np.array([38.0]))
     state = observe(visits_of(rated, booked, n_cases=1), SRS, every=False)
     assert state.session.tolist() == [number - 1]
-    same(get_rule("NO_SHOW_EARLY").judge(state)[0], early)
-    same(get_rule("NO_SHOW_RECENT").judge(state)[0], recent)
+    assert_same(get_rule("NO_SHOW_EARLY").judge(state)[0], early)
+    assert_same(get_rule("NO_SHOW_RECENT").judge(state)[0], recent)
 
 
 def test_no_shows_are_not_evaluable_without_appointments():
-    same(met("NO_SHOW_EARLY", [38, 38]), NA)
-    same(met("NO_SHOW_RECENT", [38, 38, 38, 38]), NA)
+    assert_same(met("NO_SHOW_EARLY", [38, 38]), NA)
+    assert_same(met("NO_SHOW_RECENT", [38, 38, 38, 38]), NA)
 
 
 @pytest.mark.parametrize(
@@ -271,11 +271,11 @@ def test_no_shows_are_not_evaluable_without_appointments():
 )
 def test_not_on_track_follows_the_truth_table(flags, expected):
     flags = None if flags is None else np.array(flags, float)
-    same(met("NOT_ON_TRACK", [38, 38], not_on_track=flags), expected)
+    assert_same(met("NOT_ON_TRACK", [38, 38], not_on_track=flags), expected)
 
 
 def test_not_on_track_outlasts_a_missed_appointment():
-    same(met("NOT_ON_TRACK", [38, 38, NS], not_on_track=np.array([0.0, 1.0])), 1)
+    assert_same(met("NOT_ON_TRACK", [38, 38, NS], not_on_track=np.array([0.0, 1.0])), 1)
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ def test_not_on_track_outlasts_a_missed_appointment():
     ],
 )
 def test_srs_drop_follows_the_truth_table(ratings, expected):
-    same(met("SRS_DROP_1PT", ratings), expected)
-    same(met("SRS_DROP_1PT", ratings, form(id="ors")), NA)
+    assert_same(met("SRS_DROP_1PT", ratings), expected)
+    assert_same(met("SRS_DROP_1PT", ratings, form(id="ors")), NA)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_srs_drop_follows_the_truth_table(ratings, expected):
     ],
 )
 def test_ceiling_follows_the_truth_table(ratings, expected):
-    same(met("CEILING", ratings), expected)
+    assert_same(met("CEILING", ratings), expected)
 
 
 @pytest.mark.parametrize(
@@ -322,14 +322,14 @@ def test_ceiling_follows_the_truth_table(ratings, expected):
     ],
 )
 def test_data_gap_follows_the_truth_table(course, expected):
-    same(met("DATA_GAP", course), expected)
+    assert_same(met("DATA_GAP", course), expected)
 
 
 @pytest.mark.parametrize(
     ("ratings", "expected"), [([38], 1), ([NA, 38], 1), ([38, 38], 0), ([NA], 0), ([], 0)]
 )
 def test_one_rating_follows_the_truth_table(ratings, expected):
-    same(met("ONE_RATING", ratings), expected)
+    assert_same(met("ONE_RATING", ratings), expected)
 
 
 AREAS = {"goal": (6.0, 1.0), "bond": (8.0, 2.0)}
@@ -348,12 +348,12 @@ def test_lowest_facet_is_the_one_furthest_below_its_norm(goal, bond, area):
     parts = {"goal": np.array([6.0, goal]), "bond": np.array([8.0, bond])}
     state = observe(visits([38, 38], parts=parts), form(areas=AREAS), every=False)
     assert state.lowest_area[0] == area
-    same(get_rule("LOWEST_FACET").judge(state)[0], 1 if area else NA)
+    assert_same(get_rule("LOWEST_FACET").judge(state)[0], 1 if area else NA)
 
 
 def test_lowest_facet_is_not_shown_without_norms():
     parts = {"goal": np.array([6.0]), "bond": np.array([8.0])}
-    same(met("LOWEST_FACET", [38], SRS, parts=parts), NA)
+    assert_same(met("LOWEST_FACET", [38], SRS, parts=parts), NA)
 
 
 def test_a_rating_after_skipped_sessions_counts_them():
@@ -364,8 +364,8 @@ def test_a_rating_after_skipped_sessions_counts_them():
 
 
 def test_a_session_with_a_blank_form_after_a_gap_makes_the_last_rating_old():
-    same(met("LOW_LEVEL", [30, NA], sessions=[1, 3]), 1)
-    same(met("LOW_LEVEL", [30, NA], sessions=[1, 4]), NA)
+    assert_same(met("LOW_LEVEL", [30, NA], sessions=[1, 3]), 1)
+    assert_same(met("LOW_LEVEL", [30, NA], sessions=[1, 4]), NA)
 
 
 KINDS = [*RULES.values(), *PROMPTS.values()]
