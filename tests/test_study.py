@@ -391,6 +391,21 @@ def test_attendance_comes_from_a_second_file_too(tmp_path):
     assert {case.case: case.missed_before for case in result.view.cases} == {"C01": (2,), "C02": (1,)}
 
 
+def test_an_error_of_measurement_made_from_the_data_is_told(tmp_path):
+    few = run(plain_file(tmp_path / "few.csv", n_cases=30), tmp_path / "few")
+    many = run(plain_file(tmp_path / "many.csv", n_cases=80), tmp_path / "many")
+    given = run(tmp_path / "many.csv", tmp_path / "given", sem=0.4)
+    assert few.manifest["risk"]["instrument"]["sem"] is None
+    assert not any("standard error" in note for note in few.notes)
+    frame = pd.read_csv(tmp_path / "many" / "scores.csv").set_index(["case", "session"])["total"]
+    change = frame.groupby("case").diff().dropna()
+    by_hand = (change**2).mean() / 2
+    assert many.manifest["risk"]["instrument"]["sem"] == pytest.approx(by_hand**0.5, rel=0.1)
+    assert any("is derived from this caseload" in note for note in many.notes)
+    assert given.manifest["risk"]["instrument"]["sem"] == 0.4
+    assert not any("standard error" in note for note in given.notes)
+
+
 def test_an_outcome_form_alone_cannot_be_flagged(tmp_path):
     path = write(
         tmp_path / "phq.csv", ["case,session," + ",".join(f"q{i}" for i in range(1, 10)), "C1,1" + ",1" * 9]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alliance.dropout.instrument import local_sem
+from alliance.dropout.instrument import Instrument, instrument_of, local_sem
 from alliance.errors import DataError, UsageError
 from alliance.frames import EPISODES, FLAGS, KEYS, RISK, Forms
 from alliance.report.files import OutputFolder
@@ -257,7 +257,9 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     notes = list(run.notes)
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
-    lists = risks.RiskList(instrument=_instrument(request, part), scale=part.scale, today=request.today)
+    lists = risks.RiskList(
+        instrument=_instrument(request, part, notes), scale=part.scale, today=request.today
+    )
     booked = risks.appointments_of(run.appointments)
     _judge_blocks(request, booked, judge_block, lists, part.spill, out, tell)
     facts = Facts(
@@ -341,14 +343,18 @@ def _judge_of(request: Request, part: _Part) -> Judge:
     )
 
 
-def _instrument(request: Request, part: _Part) -> Any:
-    from alliance.dropout import instrument_of
-
+def _instrument(request: Request, part: _Part, notes: list[str]) -> Instrument:
+    """Return what the dropout rules may compare with; an error of measurement made from the data is told."""
     instrument = instrument_of(part.scale, sem=request.sem, inclusive=request.inclusive)
     rater = part.scale.perspective
-    if instrument.sem is None and rater in part.tally.spreads:
-        return replace(instrument, sem=local_sem(part.tally.spread(rater)))
-    return instrument
+    derived = local_sem(part.tally.spread(rater)) if rater in part.tally.spreads else None
+    if instrument.sem is not None or not derived:
+        return instrument
+    notes.append(
+        f"the standard error of measurement for the risk rules, {derived:.3g}, is derived from this "
+        "caseload's neighbouring sessions; it holds real change, so the limits are wide"
+    )
+    return replace(instrument, sem=derived)
 
 
 def _chance(part: _Part, judge_block: Judge) -> Chance | None:
