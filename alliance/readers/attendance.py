@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ from alliance.errors import DataError
 from alliance.frames import APPOINTMENTS, ATTENDANCE
 from alliance.readers.answers import MISSING_WORDS
 from alliance.readers.columns import key_of
-
-if TYPE_CHECKING:
-    from alliance.readers.forms import Settled
 
 Array = np.ndarray[Any, Any]
 
@@ -56,10 +53,9 @@ def _read_word(word: str, *, yes_no: bool) -> str:
     return WORDS.get(key_of(word), "")
 
 
-def appointments_of(settled: Settled) -> pd.DataFrame:
+def appointments_of(forms: pd.DataFrame, missed: pd.DataFrame) -> pd.DataFrame:
     """Return Appointments: one row for each session somebody filled a form in at, and each missed one."""
-    came = settled.forms.drop_duplicates(["case", "shown"])
-    return in_order(pd.concat([came, settled.missed]))
+    return in_order(pd.concat([forms.drop_duplicates(["case", "shown"]), missed]))
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -302,7 +302,7 @@ def _finish(reading: Reading, settled: Settled) -> Loaded:
     return Loaded(
         responses=responses,
         scales=scales,
-        appointments=appointments_of(settled) if told else empty_appointments(),
+        appointments=appointments_of(settled.forms, settled.missed) if told else empty_appointments(),
         rejected=log.rejected(),
         notes=tuple(log.notes),
         mapping=reading.mapping,
