@@ -125,6 +125,15 @@ def test_courses_in_the_report_carry_the_marks_of_the_tables(study):
     assert {"repaired", "unrepaired", "censored"} <= outcomes
 
 
+def test_what_an_episode_does_not_have_is_an_empty_cell(study):
+    folder, _ = study
+    for row in rows(folder, "episodes.csv"):
+        healed = row["outcome"] in {"repaired", "late"}
+        assert (row["lag"] != "") is healed
+        assert row["end"] == "" if row["outcome"] == "censored" else row["end"] != "" or not healed
+        assert "-1" not in {row["end"], row["lag"]}
+
+
 def test_a_late_repair_is_drawn_as_a_repair(tmp_path):
     scores = [5, 4, 5, 4, 5, 4, 1, 1, 1, 1, 1, 1, 5]
     lines = [f"C1,{session},{answers(score)}" for session, score in enumerate(scores, 1)]
