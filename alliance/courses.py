@@ -106,6 +106,15 @@ class Courses:
         return change
 
 
+def three_valued(evaluable: Array, yes: Array) -> Array:
+    """Return 1 where `yes`, 0 where not, NaN where not `evaluable`.
+
+    >>> three_valued(np.array([True, True, False]), np.array([True, False, True]))
+    array([ 1.,  0., nan])
+    """
+    return np.where(evaluable, np.where(yes, 1.0, 0.0), np.nan)
+
+
 def cut(courses: Courses, row: int) -> Courses:
     """Return the course of a single series as it stood right after `row`."""
     day = None if courses.day is None else courses.day[: row + 1]

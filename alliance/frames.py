@@ -84,13 +84,17 @@ def check_responses(responses: pd.DataFrame, scale: Scale) -> None:
     """Raise ValueError unless `responses` is a Responses frame of `scale`.
 
     Columns `case session date therapist rater q1 … qk`; one row per completed form; answers are numbers
-    inside the range of the definition or missing; (case, rater, session) names one row.
+    the form allows, or missing; (case, rater, session) names one row.
     """
     _require(responses, (*KEYS, *scale.items), "Responses")
     answers = responses[list(scale.items)].to_numpy(dtype=float)
     outside = (answers < scale.min) | (answers > scale.max)
     if outside.any():
         message = f"answers must lie in {scale.min:g} to {scale.max:g}, got {answers[outside][0]:g}"
+        raise ValueError(message)
+    broken = scale.whole & np.isfinite(answers) & (answers % 1 != 0)
+    if broken.any():
+        message = f"answers must be whole numbers, got {answers[broken][0]:g}"
         raise ValueError(message)
     _require_unique(responses, ("case", "rater", "session"), "Responses")
 

@@ -25,6 +25,7 @@ def responses(**changes):
     [
         (responses().drop(columns="q4"), "Responses must have the column q4, got case, session, date"),
         (responses(q2=[9.0, 11.0]), "answers must lie in 0 to 10, got 11"),
+        (responses(q2=[9.0, np.inf]), "answers must lie in 0 to 10, got inf"),
         (
             responses(session=[1, 1]),
             "Responses must have one row for each case, rater, session, got 1 doubles",
@@ -35,6 +36,14 @@ def test_responses_that_are_none_are_refused(frame, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the whole message is compared
         check_responses(frame, SRS)
     assert str(caught.value).startswith(message)
+
+
+def test_half_answers_are_refused_on_a_form_of_whole_numbers():
+    form = load_scale("arm-5")
+    frame = responses(q1=[4.0, 4.0], q2=[4.0, 3.5], q3=[4.0, np.nan], q4=[4.0, 4.0], q5=[4.0, 4.0])
+    with pytest.raises(ValueError, match=r"^answers must be whole numbers, got 3\.5$"):
+        check_responses(frame, form)
+    check_responses(frame.assign(q2=[4.0, 3.0]), form)
 
 
 def test_scores_must_be_finite_or_missing():

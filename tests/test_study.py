@@ -409,7 +409,7 @@ def test_an_error_of_measurement_made_from_the_data_is_told(tmp_path):
     frame = pd.read_csv(tmp_path / "many" / "scores.csv").set_index(["case", "session"])["total"]
     change = frame.groupby("case").diff().dropna()
     by_hand = (change**2).mean() / 2
-    assert many.manifest["risk"]["instrument"]["sem"] == pytest.approx(by_hand**0.5, rel=0.1)
+    assert many.manifest["risk"]["instrument"]["sem"] == pytest.approx(by_hand**0.5, rel=1e-12)
     assert any("is derived from this caseload" in note for note in many.notes)
     assert given.manifest["risk"]["instrument"]["sem"] == 0.4
     assert not any("standard error" in note for note in given.notes)

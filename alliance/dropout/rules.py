@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alliance.courses import TOLERANCE
+from alliance.courses import TOLERANCE, three_valued
 from alliance.dropout.state import State
 from alliance.errors import UsageError, unknown_name
 
@@ -100,11 +100,6 @@ def get_rule(name: str) -> Rule | Prompt:
         what, hint = unknown_name("rule", name, known)
         raise UsageError(what, hint=hint)
     return known[name]
-
-
-def three_valued(evaluable: Array, yes: Array) -> Array:
-    """Return 1 where `yes`, 0 where not, NaN where not `evaluable`."""
-    return np.where(evaluable, np.where(yes, 1.0, 0.0), np.nan)
 
 
 @rule(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from alliance.courses import TOLERANCE, Courses
+from alliance.courses import TOLERANCE, Courses, three_valued
 from alliance.errors import UsageError
 from alliance.psychometrics import reliable_change
 from alliance.rupture.episodes import RepairRule, follow_flags
 from alliance.rupture.registry import Measure, method
-from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, UNSCORED, Verdict, three_valued
+from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, UNSCORED, Verdict
 
 
 @method(

@@ -85,12 +85,3 @@ class Verdict:
     def flagged(self) -> Array:
         """Rows whose verdict is yes, ascending."""
         return np.flatnonzero(self.met == 1)
-
-
-def three_valued(evaluable: Array, yes: Array) -> Array:
-    """Return 1 where `yes`, 0 where not, NaN where not `evaluable`.
-
-    >>> three_valued(np.array([True, True, False]), np.array([True, False, True]))
-    array([ 1.,  0., nan])
-    """
-    return np.where(evaluable, np.where(yes, 1.0, 0.0), np.nan)

@@ -308,7 +308,7 @@ def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
             tell("judging blocks", number + 1, len(spill))
     lists.add_absent(spill, booked)
     with TableFile(out, "risk", list(RISK), to=request.to) as table:
-        table.write(lists.columns())
+        table.write(lists.columns)
 
 
 def _alliance_part(run: _Run, notes: list[str]) -> _Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,18 +103,16 @@ class RiskList:
                 number=-1,
             )
 
-    def columns(self) -> dict[str, Any]:
-        """Return the Risk table in triage order."""
-        merged = self._merged()
-        order = self.order(merged)
-        cases = merged.pop("case")
-        return {"case": cases[order], **{name: values[order] for name, values in merged.items()}}
+    @cached_property
+    def columns(self) -> dict[str, Array]:
+        """The Risk table in triage order; to be asked for once every case is in."""
+        return {name: values[self.order] for name, values in self._merged.items()}
 
-    def order(self, merged: dict[str, Array] | None = None) -> Array:
-        """Return the cases in triage order, as places in the order of the file."""
-        table = merged or self._merged()
-        level = np.array([LEVELS.index(name) for name in LEVELS])[_codes(table["level"])]
-        return triage_order(level, table["points"], table["percentile"], table["session"])
+    @cached_property
+    def order(self) -> Array:
+        """The cases in triage order, as places in the order of the file."""
+        table = self._merged
+        return triage_order(_codes(table["level"]), table["points"], table["percentile"], table["session"])
 
     def _sides(self, block: Block) -> Array:
         return sides(np.array(block.raters), self.scale.perspective)[block.rater]
@@ -128,6 +127,7 @@ class RiskList:
         self.parts.append({name: columns[name] for name in RISK})
         self.where += [(number, place) for place in range(len(cases))]
 
+    @cached_property
     def _merged(self) -> dict[str, Array]:
         merged = {name: np.concatenate([part[name] for part in self.parts]) for name in RISK}
         merged["percentile"] = percentiles(merged["last_rating"].astype(float))

@@ -51,13 +51,12 @@ def view_of(
     facts: Facts, risks: RiskList, spill: Spill, judge: Judge, booked: Booked | None = None
 ) -> StudyView:
     """Return the view of a study: all counts, and its first cases in triage order with their courses."""
-    columns = risks.columns()
-    order = risks.order()
-    shown = [risks.where[place] for place in order[:SHOWN]]
+    columns = risks.columns
+    shown = [risks.where[place] for place in risks.order[:SHOWN]]
+    within = [place for place, where in enumerate(shown) if where[0] >= 0]
     stories: dict[int, _Story] = {}
-    for places, block in chosen(spill, [where for where in shown if where[0] >= 0]):
+    for places, block in chosen(spill, [shown[place] for place in within]):
         found = _stories(judge(block), block, judge.scale)
-        within = [place for place, where in enumerate(shown) if where[0] >= 0]
         stories |= {within[place]: found[number] for number, place in enumerate(places)}
     general = _lacking_everywhere(columns)
     return StudyView(
