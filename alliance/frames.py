@@ -24,14 +24,15 @@ FLAGS = (
     "statistic",
     "limit",
     "reason",
+    "key",
 )
 EPISODES = (
     "case", "rater", "subscale", "method", "onset", "end", "outcome", "depth", "nadir", "lag",
-    "reference", "nadir_session", "depth_sigma", "partial",
+    "reference", "nadir_session", "depth_sigma", "partial", "key",
 )  # fmt: skip
 RISK = (
     "case", "session", "level", "points", "reasons", "not_evaluable",
-    "basis", "prompts", "percentile", "last_rating", "n_ratings", "rating_age",
+    "basis", "prompts", "percentile", "last_rating", "n_ratings", "rating_age", "key",
 )  # fmt: skip
 APPOINTMENTS = ("case", "session", "date", "attendance")
 REJECTED = ("line", "case", "session", "rater", "item", "value", "problem")

@@ -371,6 +371,26 @@ def test_results_that_are_not_ours_are_not_replaced(tmp_path):
     assert (tmp_path / "scores.csv").read_text(encoding="utf-8") == "somebody's own file\n"
 
 
+def test_dropping_nothing_leaves_an_empty_list_of_what_was_dropped(tmp_path):
+    result = run(plain_file(tmp_path / "plain.csv"), tmp_path / "out", read=ReadOptions(on_error="drop"))
+    assert result.manifest["reader"] == "fast"
+    assert (tmp_path / "out" / "rejected.csv").read_text(
+        "utf-8"
+    ) == "line,case,session,rater,item,value,problem\n"
+
+
+def test_nothing_of_an_earlier_run_is_left_beside_a_new_manifest(tmp_path):
+    path = plain_file(tmp_path / "plain.csv")
+    run(path, tmp_path / "out", read=ReadOptions(on_error="drop"))
+    assert (tmp_path / "out" / "rejected.csv").exists()
+    write(tmp_path / "out" / "notes.txt", ["my own"])
+    run(path, tmp_path / "out", to="parquet")
+    assert sorted(bytes_of(tmp_path / "out")) == [
+        "episodes.parquet", "flags.parquet", "manifest.json", "notes.txt", "report.html", "risk.parquet",
+        "scores.parquet",
+    ]  # fmt: skip
+
+
 def test_parquet_holds_what_csv_holds(tmp_path):
     path = plain_file(tmp_path / "plain.csv")
     run(path, tmp_path / "csv")
@@ -429,9 +449,13 @@ def test_an_outcome_form_alone_cannot_be_flagged(tmp_path):
 
 def test_a_provisional_key_is_marked_in_every_output(tmp_path):
     header = "case,session," + ",".join(f"q{i}" for i in range(1, 20))
-    lines = [f"C1,{session}" + ",5" * 19 for session in range(1, 7)]
+    negative = (4, 8, 11, 16, 19)
+    lowest = ",".join("6" if item in negative else "1" for item in range(1, 20))
+    lines = [*(f"C1,{session}" + ",5" * 19 for session in range(1, 7)), f"C1,7,{lowest}"]
     result = run(write(tmp_path / "haq.csv", [header, *lines]), tmp_path / "out", scale="haq-2")
     assert all("provisional key" in row["note"] for row in rows(tmp_path / "out", "scores.csv"))
+    for name in ("flags.csv", "episodes.csv", "risk.csv"):
+        assert {row["key"] for row in rows(tmp_path / "out", name)} == {"provisional"}, name
     assert "provisional" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert result.manifest["scales"][0]["status"] == "provisional"
     assert any("provisional" in note for note in result.notes)

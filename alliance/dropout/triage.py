@@ -78,7 +78,9 @@ def risk(
     check_scores(scores, scale.scores)
     instrument = instrument_of(scale, sem=sem, reference=reference, inclusive=inclusive)
     visits, cases = _visits(scores, scale, instrument, appointments, not_on_track)
-    return _frame(risk_columns(risk_arrays(visits, instrument, as_of=as_of, today=today)), cases)
+    return _frame(
+        risk_columns(risk_arrays(visits, instrument, as_of=as_of, today=today)), cases, scale.status
+    )
 
 
 def sides(rater: Array, perspective: str) -> Array:
@@ -149,9 +151,9 @@ def _flags(not_on_track: Any, n_forms: int) -> Array | None:
     return np.asarray(flags)
 
 
-def _frame(columns: dict[str, Array], cases: Array) -> pd.DataFrame:
+def _frame(columns: dict[str, Array], cases: Array, key: str) -> pd.DataFrame:
     import pandas as pd
 
     columns["case"] = cases[columns["case"]]
-    frame = pd.DataFrame(columns, columns=list(RISK))
+    frame = pd.DataFrame(columns, columns=list(RISK)).assign(key=key)
     return frame.astype({"rating_age": "Int64"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
@@ -84,11 +84,14 @@ class OutputFolder:
             found[name] = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
         return found
 
-    def publish(self, *, last: str = "") -> None:
-        """Give every file its name; a file called `last` comes last, and its old version goes first."""
+    def publish(self, *, last: str = "", stale: Iterable[str] = ()) -> None:
+        """Give every file its name; a file called `last` comes last, and its old version goes first.
+
+        Files called `stale` go with it: they belong to an earlier run, and would be taken for this one's.
+        """
         try:
-            if last:
-                (self.folder / last).unlink(missing_ok=True)
+            for name in (last, *stale) if last else ():
+                (self.folder / name).unlink(missing_ok=True)
             for name in sorted(self._files, key=lambda name: name == last):
                 file, path = self._files[name]
                 file.flush()

@@ -18,7 +18,7 @@ TEXTS = frozenset(
     {
         *("scale", "case", "therapist", "rater", "note", "subscale", "method", "finding", "severity"),
         *("reason", "outcome", "level", "reasons", "not_evaluable", "basis", "prompts"),
-        *("item", "value", "problem"),
+        *("item", "value", "problem", "key"),
     }
 )
 WHOLE = frozenset(

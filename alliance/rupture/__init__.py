@@ -46,6 +46,7 @@ def judge(group: Group, scale: Scale, method: Method, measure: Measure, **settin
         method=method,
         place=group.place,
         rater=group.rater,
+        key=scale.status,
         parts={name: (values, spans[name]) for name, values in group.parts.items()},
     )
 

@@ -30,7 +30,8 @@ SEVERITIES = ((0.005, "strict"), (0.01, "signal"), (0.025, "watch"))
 class Judged:
     """The courses of one rater, what a method said of them, and what belongs to an explanation.
 
-    `place` is the number of the case of each series; `parts` the subscale values, one for each row.
+    `place` is the number of the case of each series; `parts` the subscale values, one for each row; `key` the
+    status of the scoring key.
     """
 
     courses: Courses
@@ -39,6 +40,7 @@ class Judged:
     method: Method
     place: Array
     rater: str
+    key: str
     subscale: str = "total"
     parts: Mapping[str, tuple[Array, float]]
 
@@ -62,7 +64,12 @@ def episode_columns(judged: Sequence[Judged], names: Array) -> dict[str, Array]:
 
 
 def _with_constants(rows: dict[str, Array], judged: Judged) -> dict[str, Array]:
-    constant = {"rater": judged.rater, "subscale": judged.subscale, "method": judged.method.name}
+    constant = {
+        "rater": judged.rater,
+        "subscale": judged.subscale,
+        "method": judged.method.name,
+        "key": judged.key,
+    }
     n_rows = len(rows["place"])
     return rows | {name: np.full(n_rows, text, dtype=object) for name, text in constant.items()}
 

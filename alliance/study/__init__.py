@@ -13,9 +13,9 @@ import numpy as np
 
 from alliance.dropout.instrument import Instrument, instrument_of, local_sem
 from alliance.errors import DataError, UsageError
-from alliance.frames import EPISODES, FLAGS, KEYS, RISK, Forms
+from alliance.frames import EPISODES, FLAGS, KEYS, REJECTED, RISK, Forms
 from alliance.report.files import OutputFolder
-from alliance.report.tables import TableFile
+from alliance.report.tables import WRITERS, TableFile
 from alliance.report.view import StudyView
 from alliance.rupture import Group, judge, require_alliance
 from alliance.rupture.chance import Chance, chance
@@ -35,6 +35,8 @@ Array = np.ndarray[Any, Any]
 Progress = Callable[[str, int, int], None]
 
 MANIFEST = "manifest.json"
+TABLES = ("scores", "flags", "episodes", "risk", "rejected")
+ALL_OUTPUTS = tuple(f"{table}.{kind}" for table in TABLES for kind in WRITERS)
 CHANCE_FORMS = 10_000
 CHANCE_SEED = 1
 
@@ -92,31 +94,35 @@ def analyze(
         If the file, the form or the folder cannot be used; nothing is written then.
     """
     tell = progress or (lambda _step, _done, _total: None)
-    _refuse_foreign(folder, request, force=force)
+    stale = _refuse_foreign(folder, request, force=force)
     with OutputFolder(folder) as out, ExitStack() as spills:
         run = _first_pass(request, out, spills, tell)
         if not any(part.tally.n_forms for part in run.parts):
             message = f"there is no form in '{request.path.name}'"
             raise DataError(message, hint="`alliance check` says what is in the file")
         result = _second_pass(request, run, out, tell)
-        out.publish(last=MANIFEST)
+        out.publish(last=MANIFEST, stale=stale)
     return result
 
 
 def output_names(request: Request) -> list[str]:
     """Return the names of the files a run writes."""
-    tables = ["scores", "flags", "episodes", "risk"]
-    if request.read is not None and request.read.on_error == "drop":
-        tables.append("rejected")
+    drops = request.read is not None and request.read.on_error == "drop"
+    tables = TABLES if drops else TABLES[:-1]
     return [*(f"{name}.{request.to}" for name in tables), "report.html", MANIFEST]
 
 
-def _refuse_foreign(folder: Path, request: Request, *, force: bool) -> None:
-    there = [name for name in output_names(request) if (folder / name).exists()]
+def _refuse_foreign(folder: Path, request: Request, *, force: bool) -> list[str]:
+    """Return the files of an earlier run that this one does not replace; refuse files that are not ours."""
+    new = output_names(request)
     ours = (folder / MANIFEST).is_file() and b'"alliance_version"' in (folder / MANIFEST).read_bytes()[:4096]
-    if there and not ours and not force:
+    if ours:
+        return [name for name in ALL_OUTPUTS if name not in new and (folder / name).exists()]
+    there = [name for name in new if (folder / name).exists()]
+    if there and not force:
         message = f"'{folder}' holds files that are not the results of an earlier run"
         raise UsageError(message, where=there, hint="choose another folder, or replace them with --force")
+    return []
 
 
 @dataclass(kw_only=True)
@@ -148,6 +154,7 @@ def _first_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Pr
         part = _Part(scale=_require_scale(request), spill=spills.enter_context(Spill(out.folder)))
         with _scores_file(request, [part.scale], out) as table:
             _score_blocks(blocks, part, table, tell, _guessed_rows(request.path))
+        _write_rejected(request, out, {})
         return _Run(parts=[part], notes=(), lane="fast", synthetic="synthetic" in layout.names)
     except Odd as odd:
         spills.close()
@@ -200,9 +207,7 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
             _score_blocks(
                 iter([forms_of(frame, part.scale)] if len(frame) else []), part, table, tell, len(frame)
             )
-    if options.on_error == "drop":
-        with TableFile(out, "rejected", list(loaded.rejected.columns), to=request.to) as table:
-            table.write({name: loaded.rejected[name].to_numpy() for name in loaded.rejected.columns})
+    _write_rejected(request, out, {name: loaded.rejected[name].to_numpy() for name in REJECTED})
     return _Run(
         parts=parts,
         notes=loaded.notes,
@@ -210,6 +215,13 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
         appointments=appointments,
         synthetic=_says_synthetic(request.path),
     )
+
+
+def _write_rejected(request: Request, out: OutputFolder, columns: Mapping[str, Array]) -> None:
+    """Write what was left out, if leaving out was asked for; nothing left out is an empty table."""
+    if request.read is not None and request.read.on_error == "drop":
+        with TableFile(out, "rejected", list(REJECTED), to=request.to) as table:
+            table.write(columns)
 
 
 def _scores_file(request: Request, scales: list[Scale], out: OutputFolder) -> TableFile:

@@ -124,6 +124,7 @@ class RiskList:
         verdicts = risk_arrays(visits, self.instrument, today=self.today)
         columns = risk_columns(verdicts, np.arange(len(cases)))
         columns["case"] = cases
+        columns["key"] = np.full(len(cases), self.scale.status, dtype=object)
         self.parts.append({name: columns[name] for name in RISK})
         self.where += [(number, place) for place in range(len(cases))]
 
