@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def disagreements(scale: Scale) -> list[str]:
     if not scale.vectors:
         return []
     answers = np.array([vector.answers for vector in scale.vectors], dtype=float).T
-    scores = score_answers(answers, np.isnan(answers), scale).scores
+    scores = score_answers(answers, np.isnan(answers), scale.with_unconfirmed()).scores
     return [
         f"vectors[{place + 1}]: the key gives {name} {_shown(scores[name][place])}, the vector {_shown(said)}"
         for place, vector in enumerate(scale.vectors)
@@ -163,28 +163,39 @@ def disagreements(scale: Scale) -> list[str]:
 
 def unproven(scale: Scale) -> list[str]:
     """Return what could be different in the key of `scale` without any of its vectors noticing."""
+    whole = scale.with_unconfirmed()
     return [
-        *_open_range(scale),
-        *_open_method(scale),
-        *_open_missing(scale),
-        *_open_reversals(scale),
-        *_open_members(scale),
+        *_open_range(whole),
+        *_open_method(whole),
+        *_open_missing(whole),
+        *_open_reversals(whole),
+        *_open_members(whole),
     ]
 
 
+def _with_formula(scale: Scale, name: str, **changes: Any) -> Scale:
+    return replace(scale, formulas={**scale.formulas, name: replace(scale.formulas[name], **changes)})
+
+
 def _open_range(scale: Scale) -> Iterator[str]:
-    for word, value in (("minimum", scale.min), ("maximum", scale.max)):
-        if not any(set(vector.answers) == {value} for vector in scale.vectors):
-            yield f"no vector has every answer at the {word}, {value:g}: the range could be another"
+    for word, side in (("minimum", 0), ("maximum", 1)):
+        level = tuple(bounds[side] for bounds in scale.item_bounds)
+        if not any(vector.answers == level for vector in scale.vectors):
+            value = f", {level[0]:g}" if len(set(level)) == 1 else ""
+            yield f"no vector has every answer at the {word}{value}: the range could be another"
 
 
 def _open_method(scale: Scale) -> Iterator[str]:
-    other = {"sum": "mean", "mean": "sum"}
-    if scale.subscales and not disagreements(replace(scale, method=other[scale.method])):
-        yield f"subscales could be a {other[scale.method]} instead of a {scale.method}"
-    total = replace(scale.total, method=other[scale.total.method])
-    if not disagreements(replace(scale, total=total)):
-        yield f"the total could be a {total.method} instead of a {scale.total.method}"
+    for name, formula in scale.formulas.items():
+        if len(formula.of or formula.items) == 1:
+            continue
+        other = {"sum": "mean", "mean": "sum"}[formula.method]
+        if not disagreements(_with_formula(scale, name, method=other)):
+            yield f"{_named(name)} could be a {other} instead of a {formula.method}"
+
+
+def _named(score: str) -> str:
+    return "the total" if score == "total" else score
 
 
 def _open_missing(scale: Scale) -> Iterator[str]:
@@ -193,7 +204,7 @@ def _open_missing(scale: Scale) -> Iterator[str]:
 
 
 def _open_reversals(scale: Scale) -> Iterator[str]:
-    for item in _entering(scale):
+    for item in sorted({item for formula in scale.formulas.values() for item in formula.items}):
         turned = set(scale.reverse) ^ {item}
         if not disagreements(replace(scale, reverse=tuple(sorted(turned)))):
             yield f"item {item} {'need not' if item in scale.reverse else 'could'} be reversed"
@@ -211,16 +222,11 @@ def _open_members(scale: Scale) -> Iterator[str]:
 
 def _could_move(scale: Scale, item: int, home: str, other: str) -> bool:
     left = tuple(number for number in scale.subscales[home] if number != item)
-    if not left or item in scale.subscales[other]:
+    formed = scale.formulas[home].of or scale.formulas[other].of
+    if not left or formed or item in scale.subscales[other]:
         return False
-    moved = {**scale.subscales, home: left, other: (*scale.subscales[other], item)}
-    return not disagreements(replace(scale, subscales=moved))
-
-
-def _entering(scale: Scale) -> Collection[int]:
-    """Return the items that enter any score."""
-    members = {item for items in scale.subscales.values() for item in items}
-    return sorted(members | set(scale.total.items if scale.total.of == "items" else ()))
+    moved = _with_formula(scale, home, items=left)
+    return not disagreements(_with_formula(moved, other, items=(*scale.subscales[other], item)))
 
 
 def _refuse_disagreement(scale: Scale) -> None:
@@ -232,18 +238,20 @@ def _refuse_disagreement(scale: Scale) -> None:
 
 def _level_vector(table: Mapping[str, Any], end: str) -> dict[str, Any]:
     """Return the form that answers every item with `end`: by its closed form, not by the scoring code."""
-    groups = {**table.get("subscales", {}), "total": range(1, table["items"] + 1)}
-    scores = {name: _level_score(table, end, list(items)) for name, items in groups.items()}
-    if table.get("total", {}):
-        del scores["total"]
+    subscales = table.get("subscales", {})
+    scores = {name: _level_score(table, end, items) for name, items in subscales.items()}
+    if not table.get("total"):
+        scored = [item for item in range(1, table["items"] + 1) if item not in table.get("unscored", ())]
+        scores["total"] = _level_score(table, end, scored)
     return {"answers": [table[end]] * table["items"], "scores": scores}
 
 
-def _level_score(table: Mapping[str, Any], end: str, items: list[int]) -> float:
+def _level_score(table: Mapping[str, Any], end: str, items: Sequence[int]) -> float:
     n_reversed = len(set(items) & set(table.get("reverse", ())))
     far = table["max"] if end == "min" else table["min"]
     value = (len(items) - n_reversed) * table[end] + n_reversed * far
-    return float(value if table["method"] == "sum" else value / len(items))
+    share = 1 if table["method"] == "sum" else len(items)
+    return float(value * table.get("factor", 1) / share)
 
 
 def _on_one_line(array: re.Match[str]) -> str:

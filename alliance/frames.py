@@ -89,9 +89,10 @@ def check_responses(responses: pd.DataFrame, scale: Scale) -> None:
     """
     _require(responses, (*KEYS, *scale.items), "Responses")
     answers = responses[list(scale.items)].to_numpy(dtype=float)
-    outside = (answers < scale.min) | (answers > scale.max)
+    low, high = np.array(scale.item_bounds).T
+    outside = (answers < low) | (answers > high)
     if outside.any():
-        message = f"answers must lie in {scale.min:g} to {scale.max:g}, got {answers[outside][0]:g}"
+        message = f"answers must lie in {scale.range_text}, got {answers[outside][0]:g}"
         raise ValueError(message)
     broken = scale.whole & np.isfinite(answers) & (answers % 1 != 0)
     if broken.any():

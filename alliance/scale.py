@@ -5,84 +5,65 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from alliance import places
+from alliance.claims import (
+    Alert,
+    Band,
+    Bands,
+    Criterion,
+    Cutoff,
+    Need,
+    Norm,
+    Reference,
+    Reliability,
+    ReliableChange,
+)
 from alliance.errors import ScaleError, unknown_name
+from alliance.held import find_held, refusal
 from alliance.schema import breaches
 
+TOTAL = "total"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Norm:
-    """Spread and reliability of one score, from one source.
+class Formula:
+    """How one score is formed: the sum or mean of items, or of other scores, times `factor` plus `offset`.
 
-    `sd` is the between-person standard deviation in score points, `reliability` lies in [0, 1).
+    Attributes
+    ----------
+    items : the items that enter, also those that enter through other scores
+    of : names of the scores it is formed of; empty where it is formed of items
+    keyed : whether reversed items are turned in it
+    missing_max : unanswered items it may have and still be scored
+    direction : higher_is_better, higher_is_worse or neither
     """
 
-    sd: float | None = None
-    reliability: float | None = None
-    mean: float | None = None
-    n: int | None = None
-    sample: str = ""
-    status: str = "published"
-    source: str = ""
-
-    @property
-    def sem(self) -> float | None:
-        """Standard error of measurement in score points, sd * sqrt(1 - reliability); None if unknown."""
-        if self.sd is None or self.reliability is None:
-            return None
-        return float(self.sd * (1 - self.reliability) ** 0.5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cutoff:
-    """A published cut-off of one score: its value, its edge rule, and whom it was found in."""
-
-    score: str
-    op: str
-    value: float
-    label: str
-    population: str = ""
-    status: str = "published"
-    source: str = ""
-
-    @property
-    def inclusive(self) -> bool:
-        """Whether the value itself counts as beyond the cut-off."""
-        return self.op in {"<=", ">="}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReliableChange:
-    """A published reliable-change value of one score, with its confidence level."""
-
-    score: str
-    value: float
-    level: str
-    status: str = "published"
-    source: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """An item that is read before any total: answered at or above `value`, or not answered at all."""
-
-    item: int
-    value: float
-    reason: str
-    source: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Total:
-    """How the total is formed: of which items, or of the subscale scores; summed or averaged."""
-
+    items: tuple[int, ...]
+    of: tuple[str, ...] = ()
     method: str
-    of: str = "items"
-    items: tuple[int, ...] = ()
+    factor: float = 1.0
+    offset: float = 0.0
+    keyed: bool = True
+    missing_max: int = 0
+    direction: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unscorable:
+    """When nothing of a form is scored, whatever its single scores tolerate.
+
+    `missing_above`: more unanswered items than that; `any_score`: one of its scores is not there;
+    `all_alike`: every answer is the same.
+    """
+
+    missing_above: int | None = None
+    any_score: bool = False
+    all_alike: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +76,18 @@ class Vector:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """The scoring definition of one form as printed. Items are numbered from 1; answers are as printed."""
+    """The scoring definition of one form as printed. Items are numbered from 1; answers are as printed.
+
+    `formulas` holds every score that is given out: the subscales in the order of the file, then the total, if
+    the form has one. `unconfirmed` holds the subscales whose key was not confirmed; they stay switched off
+    until `with_unconfirmed`.
+    """
 
     id: str
     name: str
     version: str
     perspective: str
+    raters: tuple[str, ...]
     construct: str
     direction: str
     citation: str
@@ -111,18 +98,27 @@ class Scale:
     min: float
     max: float
     step: float
+    item_ranges: Mapping[int, tuple[float, float]]
     anchors: Mapping[float, str]
     labels: Mapping[int, str]
-    subscales: Mapping[str, tuple[int, ...]]
+    formulas: Mapping[str, Formula]
+    unconfirmed: Mapping[str, Formula]
     reverse: tuple[int, ...]
-    method: str
-    total: Total
-    missing_max: int
-    total_missing_max: int
+    descending: tuple[int, ...]
+    not_applicable: tuple[int, ...]
+    unscored: tuple[int, ...]
+    unscorable: Unscorable
+    missing_rule: str
     norms: Mapping[str, Norm]
+    references: tuple[Reference, ...]
+    reliabilities: tuple[Reliability, ...]
     cutoffs: tuple[Cutoff, ...]
+    bands: tuple[Bands, ...]
     reliable_change: tuple[ReliableChange, ...]
     alerts: tuple[Alert, ...]
+    criteria: tuple[Criterion, ...]
+    loinc: Mapping[str, str]
+    cautions: tuple[str, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...]
     vectors: tuple[Vector, ...]
@@ -135,53 +131,75 @@ class Scale:
 
     @cached_property
     def scores(self) -> tuple[str, ...]:
-        """Names of the scores: every subscale, then `total`."""
-        return (*self.subscales, "total")
+        """Names of the scores: every subscale, then `total` where the form has one."""
+        return tuple(self.formulas)
+
+    @cached_property
+    def subscales(self) -> dict[str, tuple[int, ...]]:
+        """Subscale → its items, in the order of the file."""
+        return {name: formula.items for name, formula in self.formulas.items() if name != TOTAL}
+
+    @property
+    def total(self) -> Formula | None:
+        """How the total is formed; None where the form has none."""
+        return self.formulas.get(TOTAL)
 
     @property
     def whole(self) -> bool:
         """Whether only whole numbers can be answered; otherwise any point of the line counts."""
         return self.step.is_integer() and self.min.is_integer()
 
+    @property
+    def measures_alliance(self) -> bool:
+        """Whether a fall of the total can mean a rupture: an alliance form with a total, higher = better."""
+        about = self.construct in {"alliance", "session"}
+        return about and self.direction == "higher_is_better" and TOTAL in self.formulas
+
+    @cached_property
+    def item_bounds(self) -> tuple[tuple[float, float], ...]:
+        """Lowest and highest answer of every item, in item order."""
+        usual = (self.min, self.max)
+        return tuple(self.item_ranges.get(number, usual) for number in range(1, self.n_items + 1))
+
+    @property
+    def range_text(self) -> str:
+        """The range of the answers in words, with the items that have one of their own."""
+        parts = [f"{self.min:g} to {self.max:g}"]
+        for bounds in dict.fromkeys(self.item_ranges.values()):
+            named = [str(item) for item, each in self.item_ranges.items() if each == bounds]
+            parts.append(f"items {' '.join(named)}: {bounds[0]:g} to {bounds[1]:g}")
+        return "; ".join(parts)
+
+    def with_unconfirmed(self) -> Scale:
+        """Return the same form with the unconfirmed subscales switched on."""
+        if not self.unconfirmed:
+            return self
+        total = {name: formula for name, formula in self.formulas.items() if name == TOTAL}
+        subscales = {name: formula for name, formula in self.formulas.items() if name != TOTAL}
+        return replace(self, formulas={**subscales, **self.unconfirmed, **total}, unconfirmed={})
+
     def bounds(self, score: str) -> tuple[float, float]:
         """Return the lowest and highest value `score` can take."""
-        method, parts = (self.total.method, self._total_parts()) if score == "total" else (self.method, None)
-        if parts is None:
-            parts = [(self.min, self.max)] * len(self.subscales[score])
+        formula = self.formulas[score]
+        parts = [self.bounds(name) for name in formula.of] or [(self.min, self.max)] * len(formula.items)
         low, high = (sum(part[side] for part in parts) for side in (0, 1))
-        return (low, high) if method == "sum" else (low / len(parts), high / len(parts))
+        scaled = formula.factor / (1 if formula.method == "sum" else len(parts))
+        return low * scaled + formula.offset, high * scaled + formula.offset
 
     def score_step(self, score: str) -> float:
         """Return the smallest change one answer can make to `score`: step, or step / k for a mean of k."""
-        if score != "total":
-            return self.step / (len(self.subscales[score]) if self.method == "mean" else 1)
-        if self.total.of == "subscales":
-            finest = min(self.score_step(name) for name in self.subscales)
-            return finest / (len(self.subscales) if self.total.method == "mean" else 1)
-        return self.step / (len(self.total.items) if self.total.method == "mean" else 1)
+        formula = self.formulas[score]
+        finest = min([self.score_step(name) for name in formula.of] or map(self._item_step, formula.items))
+        n_parts = len(formula.of or formula.items) if formula.method == "mean" else 1
+        return finest * formula.factor / n_parts
 
-    def cutoff(self, score: str = "total") -> Cutoff | None:
+    def cutoff(self, score: str = TOTAL) -> Cutoff | None:
         """Return the first published cut-off of `score`, or None: a cut-off is never made up."""
         return next((c for c in self.cutoffs if c.score == score and c.status == "published"), None)
 
-    def _total_parts(self) -> list[tuple[float, float]]:
-        if self.total.of == "subscales":
-            return [self.bounds(name) for name in self.subscales]
-        return [(self.min, self.max)] * len(self.total.items)
-
-
-def bundled(kind: str) -> Path:
-    """Return the folder of the bundled `scales` or `data`, in a wheel or in a checkout."""
-    package = Path(__file__).parent
-    shipped = package / "bundled" / kind
-    return shipped if shipped.is_dir() else package.parent / kind
-
-
-def user_folder() -> Path:
-    """Return the folder in which a user's own definitions live."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("alliance", appauthor=False)) / "scales"
+    def _item_step(self, item: int) -> float:
+        low, high = self.item_bounds[item - 1]
+        return self.step * (self.max - self.min) / (high - low)
 
 
 def find_scales(folders: Sequence[Path] = ()) -> dict[str, Path]:
@@ -193,7 +211,7 @@ def find_scales(folders: Sequence[Path] = ()) -> dict[str, Path]:
         If a folder is missing, or one id is defined twice in different ways.
     """
     found: dict[str, Path] = {}
-    for folder in (bundled("scales"), user_folder(), *folders):
+    for folder in (places.bundled("scales"), places.user_folder(), *folders):
         if folder in folders and not folder.is_dir():
             message = f"no folder '{folder}'"
             raise ScaleError(message, hint="--scales takes a folder of TOML definitions")
@@ -211,29 +229,49 @@ def load_scale(name: str | Path, *, folders: Sequence[Path] = ()) -> Scale:
     Raises
     ------
     ScaleError
-        If nothing has that name, or the definition breaks the schema; every breach is listed.
+        If nothing has that name, its key is on hold, or the definition breaks the schema; every breach is listed.
 
     Examples
     --------
     >>> load_scale("wai-sr").subscales["goal"]
     (4, 6, 8, 11)
     """
-    text = str(name)
-    if text.endswith(".toml") or "/" in text or "\\" in text:
-        return read_definition(Path(text))
-    found = find_scales(folders)
-    if text not in found:
-        what, hint = unknown_name("scale", text, found)
-        raise ScaleError(what, hint=f"{hint}; or give the path of a TOML definition")
-    scale = read_definition(found[text])
-    if scale.id != text:
-        message = f"'{found[text]}' defines '{scale.id}', not '{text}'"
+    path = find_definition(name, folders=folders)
+    scale = read_definition(path)
+    if path != Path(name) and scale.id != str(name):
+        message = f"'{path}' defines '{scale.id}', not '{name}'"
         raise ScaleError(message, hint="name the file after the id in it")
     return scale
 
 
+def find_definition(name: str | Path, *, folders: Sequence[Path] = ()) -> Path:
+    """Return the file that defines the form called `name`, an id or itself the path of a file.
+
+    Raises
+    ------
+    ScaleError
+        If nothing has that name, or its key is on hold.
+    """
+    text = str(name)
+    if text.endswith(".toml") or "/" in text or "\\" in text:
+        return Path(text)
+    found = find_scales(folders)
+    if text not in found:
+        if held := find_held(text):
+            raise refusal(held, text)
+        what, hint = unknown_name("scale", text, found)
+        raise ScaleError(what, hint=f"{hint}; or give the path of a TOML definition")
+    return found[text]
+
+
 def read_definition(path: Path) -> Scale:
     """Return the Scale defined in the TOML file `path`, checked against the schema."""
+    table, sha256 = read_table(path)
+    return parse_definition(table, origin=path.name, sha256=sha256)
+
+
+def read_table(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the TOML file `path` as a table, not yet checked, and its SHA-256."""
     try:
         raw = path.read_bytes()
         table = tomllib.loads(raw.decode("utf-8-sig"))
@@ -245,7 +283,7 @@ def read_definition(path: Path) -> Scale:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"'{path.name}' is no TOML file: {error}"
         raise ScaleError(message, hint="`alliance scales new` writes a definition to start from") from None
-    return parse_definition(table, origin=path.name, sha256=hashlib.sha256(raw).hexdigest())
+    return table, hashlib.sha256(raw).hexdigest()
 
 
 def parse_definition(table: Mapping[str, Any], *, origin: str, sha256: str = "") -> Scale:
@@ -265,48 +303,123 @@ def parse_definition(table: Mapping[str, Any], *, origin: str, sha256: str = "")
 
 
 def _build(table: Mapping[str, Any], sha256: str) -> Scale:
-    count = table["items"]
-    total = table.get("total", {})
+    formulas = _formulas(table)
+    unconfirmed = table.get("unconfirmed", ())
     return Scale(
-        id=table["id"],
-        name=table["name"],
-        version=table.get("version", ""),
-        perspective=table["perspective"],
-        construct=table["construct"],
-        direction=table["direction"],
-        citation=table["citation"],
-        doi=table.get("doi", ""),
-        licence=table["licence"],
-        status=table["status"],
-        n_items=count,
-        min=float(table["min"]),
-        max=float(table["max"]),
-        step=float(table.get("step", 1)),
-        anchors={float(value): text for value, text in table.get("anchors", {}).items()},
-        labels={int(item): text for item, text in table.get("labels", {}).items()},
-        subscales={name: tuple(items) for name, items in table.get("subscales", {}).items()},
+        **_identity(table),
+        **_answers(table),
+        **_claims(table),
+        formulas={name: formula for name, formula in formulas.items() if name not in unconfirmed},
+        unconfirmed={name: formulas[name] for name in unconfirmed},
         reverse=tuple(sorted(table.get("reverse", ()))),
-        method=table["method"],
-        total=Total(
-            method=total.get("method", table["method"]),
-            of=total.get("of", "items"),
-            items=tuple(total.get("items", range(1, count + 1))),
-        ),
-        missing_max=table.get("missing_max", 0),
-        total_missing_max=table.get("total_missing_max", 0),
-        norms={score: Norm(**norm) for score, norm in table.get("norms", {}).items()},
-        cutoffs=tuple(Cutoff(**cutoff) for cutoff in table.get("cutoffs", ())),
-        reliable_change=tuple(ReliableChange(**rc) for rc in table.get("reliable_change", ())),
-        alerts=tuple(Alert(**alert) for alert in table.get("alerts", ())),
-        sources=tuple(table["sources"]),
-        notes=tuple(table.get("notes", ())),
+        unscored=tuple(sorted(table.get("unscored", ()))),
+        unscorable=Unscorable(**table.get("unscorable", {})),
+        missing_rule=table.get("missing_rule", ""),
         vectors=tuple(_vector(vector) for vector in table.get("vectors", ())),
         sha256=sha256,
     )
 
 
+def _identity(table: Mapping[str, Any]) -> dict[str, Any]:
+    needed = ("id", "name", "perspective", "construct", "direction", "citation", "licence", "status")
+    return {
+        **{name: table[name] for name in needed},
+        "version": table.get("version", ""),
+        "doi": table.get("doi", ""),
+        "raters": tuple(table.get("raters", (table["perspective"],))),
+        "loinc": dict(table.get("loinc", {})),
+        "cautions": tuple(table.get("cautions", ())),
+        "sources": tuple(table["sources"]),
+        "notes": tuple(table.get("notes", ())),
+    }
+
+
+def _answers(table: Mapping[str, Any]) -> dict[str, Any]:
+    ranges = table.get("item_ranges", {})
+    return {
+        "n_items": table["items"],
+        "min": float(table["min"]),
+        "max": float(table["max"]),
+        "step": float(table.get("step", 1)),
+        "item_ranges": {int(item): (float(low), float(high)) for item, (low, high) in ranges.items()},
+        "anchors": {float(value): text for value, text in table.get("anchors", {}).items()},
+        "labels": {int(item): text for item, text in table.get("labels", {}).items()},
+        "descending": tuple(sorted(table.get("descending", ()))),
+        "not_applicable": tuple(sorted(table.get("not_applicable", ()))),
+    }
+
+
+def _formulas(table: Mapping[str, Any]) -> dict[str, Formula]:
+    """Return every score with how it is formed: what it does not say itself is said by the form."""
+    every = table.get("reverse_scope", "every_score") == "every_score"
+    usual = {"method": table["method"], "factor": table.get("factor", 1), "direction": table["direction"]}
+    found: dict[str, Formula] = {}
+    for name, entry in table.get("subscales", {}).items():
+        own = entry if isinstance(entry, Mapping) else {"items": entry}
+        tolerated = {"missing_max": table.get("missing_max", 0)}
+        found[name] = _formula({**usual, **tolerated, **own}, found, keyed=every)
+    total = table.get(TOTAL, {})
+    if total.get("method") != "none":
+        entering = [item for item in range(1, table["items"] + 1) if item not in table.get("unscored", ())]
+        tolerated = {"missing_max": table.get("total_missing_max", 0)}
+        found[TOTAL] = _formula({"items": entering, **usual, **tolerated, **total}, found, keyed=True)
+    return found
+
+
+def _formula(entry: Mapping[str, Any], known: Mapping[str, Formula], *, keyed: bool) -> Formula:
+    parts = tuple(known) if entry.get("of") == "subscales" else tuple(entry.get("of", ()))
+    entering = {item for name in parts for item in known[name].items}
+    return Formula(
+        items=tuple(sorted(entering)) if parts else tuple(entry["items"]),
+        of=parts,
+        method=entry["method"],
+        factor=float(entry["factor"]),
+        offset=float(entry.get("offset", 0)),
+        keyed=keyed,
+        missing_max=entry["missing_max"],
+        direction=entry["direction"],
+    )
+
+
+def _claims(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "norms": {score: Norm(**norm) for score, norm in table.get("norms", {}).items()},
+        "references": tuple(Reference(**row) for row in table.get("references", ())),
+        "reliabilities": tuple(Reliability(**row) for row in table.get("reliabilities", ())),
+        "cutoffs": tuple(Cutoff(**row) for row in table.get("cutoffs", ())),
+        "bands": tuple(_bands(row) for row in table.get("bands", ())),
+        "reliable_change": tuple(ReliableChange(**row) for row in table.get("reliable_change", ())),
+        "alerts": tuple(Alert(**{**row, "items": tuple(row["items"])}) for row in table.get("alerts", ())),
+        "criteria": tuple(_criterion(row) for row in table.get("criteria", ())),
+    }
+
+
+def _bands(row: Mapping[str, Any]) -> Bands:
+    steps = tuple(Band(low=low, label=label, high=high) for low, high, label in row["steps"])
+    return Bands(**{**row, "steps": tuple(replace(step, high=_blank(step.high)) for step in steps)})
+
+
+def _criterion(row: Mapping[str, Any]) -> Criterion:
+    sooner = row.get("item_present_at", {})
+    needs = tuple(
+        Need(
+            items=tuple(need["items"]),
+            present_at=tuple(sooner.get(str(item), row["present_at"]) for item in need["items"]),
+            at_least=need["at_least"],
+            at_most=need.get("at_most", len(need["items"])),
+        )
+        for need in row["needs"]
+    )
+    return Criterion(label=row["label"], needs=needs, status=row["status"], source=row["source"])
+
+
 def _vector(table: Mapping[str, Any]) -> Vector:
     return Vector(
-        answers=tuple(None if answer == "" else float(answer) for answer in table["answers"]),
-        scores={name: None if score == "" else float(score) for name, score in table["scores"].items()},
+        answers=tuple(_blank(answer) for answer in table["answers"]),
+        scores={name: _blank(score) for name, score in table["scores"].items()},
     )
+
+
+def _blank(value: Any) -> float | None:
+    """Return a number, or None for the empty text that stands for nothing in TOML."""
+    return None if value in {"", None} else float(value)

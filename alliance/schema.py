@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from alliance.claims import LEVELS
+from alliance.claims import STATUSES as NUMBER_STATUSES
+from alliance.consistency import contradictions
+
 PERSPECTIVES = ("client", "therapist", "observer")
-CONSTRUCTS = ("alliance", "outcome", "relationship", "satisfaction", "session")
+CONSTRUCTS = ("alliance", "outcome", "relationship", "satisfaction", "session", "expectancy", "person")
 DIRECTIONS = ("higher_is_better", "higher_is_worse")
+SCOPES = ("every_score", "total_only")
 METHODS = ("sum", "mean")
+METRICS = ("score", "item mean")
 STATUSES = ("verified", "provisional")
-NUMBER_STATUSES = ("published", "derived", "memory")
 OPERATORS = ("<", "<=", ">", ">=")
-COLUMNS = ("total", "case", "session", "date", "therapist", "rater", "note", "line", "scale")
 
 Check = Callable[[Any], str]
 
@@ -31,7 +35,7 @@ def breaches(table: Mapping[str, Any]) -> list[str]:
             found.append(f"{key}: {problem}")
         else:
             sound[key] = value
-    return [*found, *_contradictions(sound, broken=table.keys() - sound.keys())]
+    return [*found, *contradictions(sound, broken=table.keys() - sound.keys())]
 
 
 def _text(value: Any) -> str:
@@ -142,7 +146,58 @@ def _answer_or_blank(value: Any) -> str:
     return "" if value == "" else _number(value)
 
 
+def _truth(value: Any) -> str:
+    return "" if isinstance(value, bool) else f"must be true or false, got {value!r}"
+
+
+def _need(value: Any) -> str:
+    return _fields({"items": _some_items, "at_least": _count}, {"at_most": _count})(value)
+
+
+def _range(value: Any) -> str:
+    if not isinstance(value, list) or len(value) != 2 or any(_number(end) for end in value):  # noqa: PLR2004
+        return f"must be two numbers, the lowest and the highest answer, got {value!r}"
+    return "" if value[0] < value[1] else f"must rise, got {value!r}"
+
+
+def _band(value: Any) -> str:
+    if not isinstance(value, list) or len(value) != 3:  # noqa: PLR2004  from, to, label
+        return f"must be [from, to, label], got {value!r}"
+    return _number(value[0]) or _answer_or_blank(value[1]) or _text(value[2])
+
+
+def _formula(value: Any) -> str:
+    """Check a subscale: the list of its items, or a table that says how it is formed."""
+    if not isinstance(value, dict):
+        return _some_items(value)
+    problem = _fields({}, _FORMULA)(value)
+    if problem or ("items" in value) != ("of" in value):
+        return problem
+    return "must say items, or of which scores it is formed" if "of" not in value else "has both items and of"
+
+
 _SOURCED: dict[str, Check] = {"status": _one_of(*NUMBER_STATUSES), "source": _text}
+_OF: dict[str, Check] = {"population": _text}
+_FORMULA: dict[str, Check] = {
+    "items": _some_items,
+    "of": _some(_kebab),
+    "method": _one_of(*METHODS),
+    "factor": _positive,
+    "offset": _number,
+    "missing_max": _count,
+    "direction": _one_of(*DIRECTIONS, "neither"),
+}
+_TOTAL: dict[str, Check] = {
+    **{name: check for name, check in _FORMULA.items() if name not in {"missing_max", "direction"}},
+    "method": _one_of(*METHODS, "none"),
+    "of": lambda value: (
+        ""
+        if value in {"items", "subscales"}
+        else _some(_kebab)(value)
+        if isinstance(value, list)
+        else f"must be items, subscales, or a list of subscales, got {value!r}"
+    ),
+}
 
 REQUIRED: dict[str, Check] = {
     "id": _kebab,
@@ -166,16 +221,25 @@ REQUIRED: dict[str, Check] = {
 OPTIONAL: dict[str, Check] = {
     "version": _text,
     "doi": _text,
+    "raters": _some(_kebab),
+    "loinc": _fields({}, {"panel": _text, "total": _text}),
     "step": _positive,
+    "item_ranges": _table_of(_range, key=_item_number),
     "anchors": _table_of(_text, key=_numeral),
     "labels": _table_of(_text, key=_item_number),
-    "subscales": _table_of(_some_items, key=_kebab),
+    "descending": _items,
+    "not_applicable": _items,
+    "subscales": _table_of(_formula, key=_kebab),
+    "unconfirmed": _some(_kebab),
+    "unscored": _items,
     "reverse": _items,
-    "total": _fields(
-        {}, {"method": _one_of(*METHODS), "of": _one_of("items", "subscales"), "items": _some_items}
-    ),
+    "reverse_scope": _one_of(*SCOPES),
+    "factor": _positive,
+    "total": _fields({}, _TOTAL),
     "missing_max": _count,
     "total_missing_max": _count,
+    "missing_rule": _text,
+    "unscorable": _fields({}, {"missing_above": _count, "any_score": _truth, "all_alike": _truth}),
     "norms": _table_of(
         _fields(
             {"source": _text},
@@ -183,157 +247,41 @@ OPTIONAL: dict[str, Check] = {
             | {"status": _one_of(*NUMBER_STATUSES)},
         )
     ),
+    "references": _list_of(
+        _fields(
+            {"score": _text, "sample": _text, "mean": _number, **_SOURCED},
+            {"sd": _positive, "n": _positive_count, "metric": _one_of(*METRICS)}
+            | {"session": _positive_count, "week": _positive_count},
+        )
+    ),
+    "reliabilities": _list_of(
+        _fields(
+            {"score": _text, "statistic": _text, "value": _share, **_SOURCED},
+            {"high": _share, "sample": _text},
+        )
+    ),
     "cutoffs": _list_of(
         _fields(
             {"score": _text, "op": _one_of(*OPERATORS), "value": _number, "label": _text, **_SOURCED},
-            {"population": _text},
+            _OF | {"round": _count},
         )
     ),
+    "bands": _list_of(_fields({"score": _text, "steps": _some(_band), **_SOURCED}, _OF | {"name": _text})),
     "reliable_change": _list_of(
-        _fields({"score": _text, "value": _positive, "level": _text, **_SOURCED}, {})
+        _fields({"score": _text, "value": _positive, "level": _text, **_SOURCED}, _OF)
     ),
     "alerts": _list_of(
-        _fields({"item": _positive_count, "value": _number, "reason": _text}, {"source": _text})
+        _fields(
+            {"items": _some_items, "value": _number, "reason": _text},
+            {"level": _one_of(*LEVELS), "unanswered": _truth, "source": _text},
+        )
     ),
+    "criteria": _list_of(
+        _fields(
+            {"label": _text, "present_at": _number, "needs": _some(_need), **_SOURCED},
+            {"item_present_at": _table_of(_number, key=_item_number)},
+        )
+    ),
+    "cautions": _list_of(_text),
     "notes": _list_of(_text),
 }
-
-
-def _contradictions(table: Mapping[str, Any], *, broken: Collection[str]) -> Iterator[str]:
-    """Yield what is well-formed field by field but cannot be true of one form.
-
-    What depends on a field that is itself `broken` is not looked at: it would be blamed for nothing.
-    """
-    named = not {"subscales", "total"} & set(broken)
-    if named:
-        yield from _wrong_scores(table)
-    if "items" in table:
-        yield from _wrong_items(table)
-        yield from _wrong_vectors(table)
-    if named and "items" in table:
-        yield from _wrong_tolerance(table)
-    if {"min", "max"} <= table.keys() and "step" not in broken:
-        yield from _wrong_range(table)
-
-
-def _wrong_scores(table: Mapping[str, Any]) -> Iterator[str]:
-    subscales = table.get("subscales", {})
-    known = {*subscales, "total"}
-    for name in subscales:
-        if name in COLUMNS or re.fullmatch(r"q[0-9]+", name):
-            yield f"subscales.{name}: is the name of another column"
-    if table.get("total", {}).get("of") == "subscales" and not subscales:
-        yield "total.of: there are no subscales to form the total of"
-    if table.get("total", {}).get("of") == "subscales" and "items" in table["total"]:
-        yield "total.items: the total is formed of subscales, not of items"
-    named = {"norms": list(table.get("norms", {}))}
-    named |= {key: [row["score"] for row in table.get(key, [])] for key in ("cutoffs", "reliable_change")}
-    named |= {"vectors": [name for vector in table.get("vectors", []) for name in vector["scores"]]}
-    for field, names in named.items():
-        for name in dict.fromkeys(names):
-            if name not in known:
-                yield f"{field}: there is no score {name}; known: {', '.join(sorted(known))}"
-
-
-def _wrong_items(table: Mapping[str, Any]) -> Iterator[str]:
-    count = table["items"]
-    lists = {f"subscales.{name}": items for name, items in table.get("subscales", {}).items()}
-    lists |= {"reverse": table.get("reverse", []), "total.items": table.get("total", {}).get("items", [])}
-    lists |= {"labels": [int(item) for item in table.get("labels", {})]}
-    lists |= {"alerts": [alert["item"] for alert in table.get("alerts", [])]}
-    for field, items in lists.items():
-        for item in items:
-            if item > count:
-                yield f"{field}: item {item} is not one of the {count} items"
-
-
-def _wrong_tolerance(table: Mapping[str, Any]) -> Iterator[str]:
-    tolerated = table.get("missing_max", 0)
-    subscales = table.get("subscales", {})
-    for name, items in subscales.items():
-        if tolerated >= len(items):
-            yield f"missing_max: {tolerated} would let {name} be scored without an answer"
-    if tolerated and not subscales:
-        yield "missing_max: there are no subscales; the total has total_missing_max"
-    entering = len(table.get("total", {}).get("items", range(table["items"])))
-    if table.get("total_missing_max", 0) >= entering:
-        yield f"total_missing_max: must be below the {entering} items, got {table['total_missing_max']}"
-
-
-def _wrong_vectors(table: Mapping[str, Any]) -> Iterator[str]:
-    for place, vector in enumerate(table.get("vectors", []), 1):
-        if len(vector["answers"]) != table["items"]:
-            yield f"vectors[{place}]: has {len(vector['answers'])} answers for {table['items']} items"
-
-
-def _wrong_range(table: Mapping[str, Any]) -> Iterator[str]:
-    low, high, step = table["min"], table["max"], table.get("step", 1)
-    if high <= low:
-        yield f"max: must be above min {low}, got {high}"
-        return
-    if step > high - low or (step >= 1 and (high - low) % step):
-        yield f"step: {step} does not lead from {low} to {high}"
-    yield from _wrong_values(table, low, high)
-    yield from _wrong_answers(table, low, high)
-    yield from _wrong_limits(table)
-
-
-def _wrong_values(table: Mapping[str, Any], low: float, high: float) -> Iterator[str]:
-    for value in table.get("anchors", {}):
-        if not low <= float(value) <= high:
-            yield f"anchors: {value} is outside {low} to {high}"
-    for place, alert in enumerate(table.get("alerts", []), 1):
-        if not low <= alert["value"] <= high:
-            yield f"alerts[{place}]: {alert['value']} is outside {low} to {high}"
-
-
-def _wrong_answers(table: Mapping[str, Any], low: float, high: float) -> Iterator[str]:
-    for place, vector in enumerate(table.get("vectors", []), 1):
-        for answer in vector["answers"]:
-            if problem := _wrong_answer(answer, low, high, table.get("step", 1)):
-                yield f"vectors[{place}]: answer {answer} {problem}"
-
-
-def _wrong_answer(answer: Any, low: float, high: float, step: float) -> str:
-    if answer == "":
-        return ""
-    if not low <= answer <= high:
-        return f"is outside {low} to {high}"
-    between = step >= 1 and (answer - low) % step
-    return f"is no multiple of {step} from {low}" if between else ""
-
-
-def _wrong_limits(table: Mapping[str, Any]) -> Iterator[str]:
-    rows = [(f"cutoffs[{place}]", row) for place, row in enumerate(table.get("cutoffs", []), 1)]
-    norms = table.get("norms", {})
-    rows += [
-        (f"norms.{name}", {"score": name, "value": row["mean"]})
-        for name, row in norms.items()
-        if "mean" in row
-    ]
-    for field, row in rows:
-        low, high = _span(table, row["score"])
-        if not low <= row["value"] <= high:
-            yield f"{field}: {row['value']} is outside {low:g} to {high:g}, the range of {row['score']}"
-    for place, row in enumerate(table.get("reliable_change", []), 1):
-        low, high = _span(table, row["score"])
-        if row["value"] > high - low:
-            yield f"reliable_change[{place}]: {row['value']} is more than the range of {row['score']} is wide"
-
-
-def _span(table: Mapping[str, Any], score: str) -> tuple[float, float]:
-    """Return the lowest and highest value of `score`; no bound where the table does not tell."""
-    total, subscales = table.get("total", {}), table.get("subscales", {})
-    if not {"items", "method"} <= table.keys() or score not in {*subscales, "total"}:
-        return -math.inf, math.inf
-    if score != "total":
-        return _stretch([(table["min"], table["max"])] * len(subscales[score]), table["method"])
-    parts = [(table["min"], table["max"])] * len(total.get("items", range(table["items"])))
-    if total.get("of") == "subscales":
-        parts = [_span(table, name) for name in subscales if name != "total"]
-    return _stretch(parts, total.get("method", table["method"]))
-
-
-def _stretch(parts: list[tuple[float, float]], method: str) -> tuple[float, float]:
-    share = 1 if method == "sum" else max(len(parts), 1)
-    return sum(low for low, _ in parts) / share, sum(high for _, high in parts) / share

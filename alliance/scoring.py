@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,13 @@ from alliance.frames import KEYS, check_responses
 if TYPE_CHECKING:
     import pandas as pd
 
-    from alliance.scale import Scale
+    from alliance.scale import Formula, Scale
 
 Array = np.ndarray[Any, Any]
+
+TOTAL = "total"
+BITS = 60
+"""Conditions that fit into one integer for each form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +29,16 @@ class Scored:
 
     Attributes
     ----------
-    scores : name → float, shape (forms,); NaN = not scored
+    scores : name → float, shape (forms,); NaN = not scored. `total` is always there, NaN if the form has none.
     n_missing : int, shape (forms,); unanswered items of the whole form
     prorated : bool, shape (forms,); a printed score stands on fewer answers than items
+    refused : reason → bool, shape (forms,); nothing of these forms is scored, for that reason
     """
 
     scores: dict[str, Array]
     n_missing: Array
     prorated: Array
+    refused: dict[str, Array]
 
 
 def score_answers(answers: Array, missing: Array, scale: Scale) -> Scored:
@@ -53,8 +59,9 @@ def score_answers(answers: Array, missing: Array, scale: Scale) -> Scored:
     Scored
         Every subscale and `total`, in the metric of the definition. A score with more unanswered items than
         the definition tolerates is NaN; one with fewer is the mean of the answered items (times the number
-        of items for a sum). A total of subscales needs every subscale, and tolerates as many unanswered items
-        in all of them together as the definition says for the total. A blank form has no score.
+        of items for a sum). A score of other scores needs every one of them, and tolerates as many unanswered
+        items in all of them together as it says. A blank form has no score, nor has one that its definition
+        calls unscorable.
 
     Raises
     ------
@@ -69,12 +76,34 @@ def score_answers(answers: Array, missing: Array, scale: Scale) -> Scored:
     array([4.])
     """
     form = _Form.of(answers, missing, scale)
-    scores = {
-        name: form.score(items, scale.method, scale.missing_max) for name, items in scale.subscales.items()
-    }
-    scores["total"] = form.total_of(scores) if scale.total.of == "subscales" else form.total()
+    scores: dict[str, Array] = {}
+    for name, formula in scale.formulas.items():
+        scores[name] = form.score(formula, scores)
     n_missing = form.n_missing(range(1, scale.n_items + 1)).astype(np.int64)
-    return Scored(scores=scores, n_missing=n_missing, prorated=form.prorated(scores))
+    refused = _refused(form, scores, n_missing, answers, missing)
+    for holds in refused.values():
+        scores = {name: np.where(holds, np.nan, values) for name, values in scores.items()}
+    prorated = form.prorated(scores)
+    scores.setdefault(TOTAL, np.full(len(n_missing), np.nan))
+    return Scored(scores=scores, n_missing=n_missing, prorated=prorated, refused=refused)
+
+
+def _refused(
+    form: _Form, scores: Mapping[str, Array], n_missing: Array, answers: Array, missing: Array
+) -> dict[str, Array]:
+    """Return where the definition calls a form unscorable, by reason; reasons that hold nowhere are left out."""
+    rule, blank = form.scale.unscorable, n_missing == form.scale.n_items
+    found: dict[str, Array] = {}
+    if rule.any_score:
+        lacking = np.any([np.isnan(values) for values in scores.values()], axis=0)
+        found["too many unanswered items in one of its subscales"] = lacking & ~blank
+    if rule.missing_above is not None:
+        found["too many unanswered items"] = (n_missing > rule.missing_above) & ~blank
+    if rule.all_alike:
+        high = np.where(missing, -np.inf, answers).max(axis=0)
+        low = np.where(missing, np.inf, answers).min(axis=0)
+        found["all answers alike"] = (high <= low) & ~blank
+    return {reason: holds for reason, holds in found.items() if holds.any()}
 
 
 def score(responses: pd.DataFrame, scale: Scale) -> pd.DataFrame:
@@ -97,7 +126,7 @@ def score(responses: pd.DataFrame, scale: Scale) -> pd.DataFrame:
     missing = np.isnan(answers)
     scored = score_answers(answers, missing, scale)
     result = responses[list(KEYS)].copy()
-    for name in scale.scores:
+    for name in (*scale.subscales, TOTAL):
         result[name] = scored.scores[name]
     result["n_missing"] = scored.n_missing
     differs = rater_differs(responses["rater"].to_numpy(dtype=object), scale)
@@ -124,10 +153,14 @@ def score_form(cells: Sequence[str], scale: Scale) -> dict[str, object]:
     if len(cells) != scale.n_items:
         message = f"{len(cells)} answers given, '{scale.id}' has {scale.n_items} items"
         raise DataError(message, hint="leave an unanswered item empty: 4,,5 skips the second one")
-    wrong = [f"q{place} = {cell}" for place, cell in enumerate(cells, 1) if not _is_answer(cell, scale)]
+    wrong = [
+        f"q{place} = {cell}"
+        for place, cell in enumerate(cells, 1)
+        if not _is_answer(cell, scale, scale.item_bounds[place - 1])
+    ]
     if wrong:
         kind = "whole numbers" if scale.whole else "numbers"
-        message = f"answers that are no {kind} from {scale.min:g} to {scale.max:g}, the range of '{scale.id}'"
+        message = f"answers that are no {kind} from {scale.range_text}, the range of '{scale.id}'"
         raise DataError(
             message, where=wrong, hint="leave an unanswered item empty; do not code it 0, 9 or 99"
         )
@@ -139,14 +172,14 @@ def score_form(cells: Sequence[str], scale: Scale) -> dict[str, object]:
     return found | {"n_missing": int(scored.n_missing[0]), "note": texts[0]}
 
 
-def _is_answer(cell: str, scale: Scale) -> bool:
+def _is_answer(cell: str, scale: Scale, bounds: tuple[float, float]) -> bool:
     if not cell:
         return True
     try:
         value = float(cell)
     except ValueError:
         return False
-    return scale.min <= value <= scale.max and (not scale.whole or value.is_integer())
+    return bounds[0] <= value <= bounds[1] and (not scale.whole or value.is_integer())
 
 
 def note_codes(
@@ -154,28 +187,45 @@ def note_codes(
 ) -> tuple[Array, list[str]]:
     """Return what a reader of each form's scores must know: a code for every form, and the text of each code.
 
+    Alerts come first: a risk item is read before any total, and one that was not answered is told as well.
     `differs` is True where the form was filled in by another side than its key is for.
     """
     blank = scored.n_missing == scale.n_items
-    unscored = np.isnan(scored.scores["total"]) & ~blank
-    hollow = [(name, np.isnan(scored.scores[name]) & ~unscored & ~blank) for name in scale.subscales]
+    told = blank.copy()
+    for holds in scored.refused.values():
+        told |= holds
+    gone = {name: np.isnan(scored.scores[name]) & ~told for name in scale.scores}
+    unscored = gone.get(TOTAL, np.zeros(len(blank), dtype=bool))
     parts = [
+        *_alert_notes(answers, missing, scale),
         (np.full(len(blank), scale.status == "provisional"), "provisional key"),
         (blank, "blank form"),
+        *((holds, f"not scored: {reason}") for reason, holds in scored.refused.items()),
         (unscored, "no total: too many unanswered items"),
-        *((holds, f"no {name}: too many unanswered items") for name, holds in hollow),
+        *((gone[name] & ~unscored, f"no {name}: too many unanswered items") for name in scale.subscales),
         (scored.prorated, "prorated"),
         (differs, f"scored with the key of the {scale.perspective} form"),
     ]
-    for alert in scale.alerts:
-        answered = ~missing[alert.item - 1] & (answers[alert.item - 1] >= alert.value)
-        parts.append((answered, f"item {alert.item} answered {alert.value:g} or more: {alert.reason}"))
-        parts.append((missing[alert.item - 1] & ~blank, f"item {alert.item} not answered: {alert.reason}"))
     return join_notes(parts, len(blank))
 
 
-def join_notes(parts: list[tuple[Array, str]], n_rows: int) -> tuple[Array, list[str]]:
+def _alert_notes(answers: Array, missing: Array, scale: Scale) -> Iterator[tuple[Array, str]]:
+    for alert in scale.alerts:
+        for item in alert.items:
+            given = ~missing[item - 1] & (answers[item - 1] >= alert.value)
+            yield given, f"item {item} answered {alert.value:g} or more: {alert.reason}"
+            if alert.unanswered:
+                yield missing[item - 1], f"item {item} not answered: {alert.reason}"
+
+
+def join_notes(parts: Sequence[tuple[Array, str]], n_rows: int) -> tuple[Array, list[str]]:
     """Return a code per row and the text of each code: the texts of the `parts` that hold, by semicolons."""
+    if len(parts) > BITS:
+        codes, texts = join_notes(parts[:BITS], n_rows)
+        rest, more = join_notes(parts[BITS:], n_rows)
+        pairs, joined = np.unique(codes.astype(np.int64) * len(more) + rest, return_inverse=True)
+        halves = [(texts[pair // len(more)], more[pair % len(more)]) for pair in pairs.tolist()]
+        return joined.astype(np.int32), ["; ".join(filter(None, half)) for half in halves]
     mask = np.zeros(n_rows, dtype=np.int64)
     for place, (holds, _) in enumerate(parts):
         mask |= holds.astype(np.int64) << place
@@ -188,7 +238,7 @@ def join_notes(parts: list[tuple[Array, str]], n_rows: int) -> tuple[Array, list
 
 def rater_differs(rater: Array, scale: Scale) -> Array:
     """Return where the form was filled in by another side of the therapy than its key is for."""
-    sides = {"client", "therapist", "observer"} - {scale.perspective}
+    sides = {"client", "therapist", "observer"} - {scale.perspective, *scale.raters}
     return np.isin(rater.astype(str), sorted(sides))
 
 
@@ -210,43 +260,54 @@ class _Form:
             if array.shape != (scale.n_items, answers.shape[-1]):
                 message = f"{name} must have the shape ({scale.n_items}, forms), got {array.shape}"
                 raise ValueError(message)
+        answers = _on_one_range(answers, scale)
         if not missing.any():
             return cls(answers=answers, missing=None, scale=scale)
         whole = np.issubdtype(answers.dtype, np.integer)
         kept = answers * ~missing if whole else np.where(missing, answers.dtype.type(0), answers)
         return cls(answers=kept, missing=missing, scale=scale)
 
-    def score(self, items: Collection[int], method: str, missing_max: int) -> Array:
-        value = self._keyed_sum(items)
+    def score(self, formula: Formula, scores: Mapping[str, Array]) -> Array:
+        """Return one score of every form; `scores` holds those before it."""
+        if formula.of:
+            value = self._of_scores(formula, scores)
+        else:
+            value = self._of_items(formula)
+        if (formula.factor, formula.offset) == (1.0, 0.0):
+            return value
+        return value * formula.factor + formula.offset
+
+    def _of_items(self, formula: Formula) -> Array:
+        value, n_items = self._sum_of(formula), len(formula.items)
         if self.missing is None:
-            return value / len(items) if method == "mean" else value.astype(np.float64)
-        n_missing = self.n_missing(items)
+            return value / n_items if formula.method == "mean" else value.astype(np.float64)
+        n_missing = self.n_missing(formula.items)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = value / (len(items) - n_missing)
-        if method == "sum":
-            mean = np.where(n_missing == 0, value, mean * len(items))
-        return np.where(n_missing <= missing_max, mean, np.nan)
+            mean = value / (n_items - n_missing)
+        if formula.method == "sum":
+            mean = np.where(n_missing == 0, value, mean * n_items)
+        return np.where(n_missing <= formula.missing_max, mean, np.nan)
 
-    def total(self) -> Array:
-        return self.score(self.scale.total.items, self.scale.total.method, self.scale.total_missing_max)
+    def _of_scores(self, formula: Formula, scores: Mapping[str, Array]) -> Array:
+        parts = np.stack([self._part(name, formula, scores) for name in formula.of])
+        value: Array = parts.sum(axis=0) if formula.method == "sum" else parts.mean(axis=0)
+        return np.where(self.n_missing(formula.items) <= formula.missing_max, value, np.nan)
 
-    def total_of(self, scores: Mapping[str, Array]) -> Array:
-        parts = np.stack([scores[name] for name in self.scale.subscales])
-        value: Array = parts.sum(axis=0) if self.scale.total.method == "sum" else parts.mean(axis=0)
-        items = {item for name in self.scale.subscales for item in self.scale.subscales[name]}
-        return np.where(self.n_missing(items) <= self.scale.total_missing_max, value, np.nan)
+    def _part(self, name: str, whole: Formula, scores: Mapping[str, Array]) -> Array:
+        """Return a score as it enters another one: turned, where that one counts reversed items turned."""
+        formula = self.scale.formulas[name]
+        if formula.keyed == whole.keyed:
+            return scores[name]
+        return self.score(replace(formula, keyed=whole.keyed), scores)
 
     def prorated(self, scores: Mapping[str, Array]) -> Array:
         """Return where a score that is there stands on fewer answers than it has items."""
         touched = np.zeros(self.answers.shape[1], dtype=bool)
-        tolerant = self.scale.missing_max or self.scale.total_missing_max
-        if self.missing is None or not tolerant:
+        if self.missing is None:
             return touched
-        parts = dict(self.scale.subscales)
-        if self.scale.total.of == "items":
-            parts["total"] = self.scale.total.items
-        for name, items in parts.items():
-            touched |= np.isfinite(scores[name]) & (self.n_missing(items) > 0)
+        for name, formula in self.scale.formulas.items():
+            if formula.missing_max and not formula.of:
+                touched |= np.isfinite(scores[name]) & (self.n_missing(formula.items) > 0)
         return touched
 
     def n_missing(self, items: Iterable[int]) -> Array:
@@ -255,9 +316,9 @@ class _Form:
         count: Array = self.missing[[item - 1 for item in items]].sum(axis=0, dtype=np.int16)
         return count
 
-    def _keyed_sum(self, items: Collection[int]) -> Array:
-        turned = sorted(set(items) & set(self.scale.reverse))
-        total = self._sum(self.answers, [item for item in items if item not in turned])
+    def _sum_of(self, formula: Formula) -> Array:
+        turned = sorted(set(formula.items) & set(self.scale.reverse)) if formula.keyed else []
+        total = self._sum(self.answers, [item for item in formula.items if item not in turned])
         if not turned:
             return total
         mirrors = (self.scale.min + self.scale.max) * (len(turned) - self.n_missing(turned))
@@ -270,3 +331,13 @@ class _Form:
         for item in items:
             total += rows[item - 1]
         return total
+
+
+def _on_one_range(answers: Array, scale: Scale) -> Array:
+    """Return the answers with every item that has a range of its own laid onto the range of the form."""
+    if not scale.item_ranges:
+        return answers
+    laid = answers.astype(np.float64)
+    for item, (low, high) in scale.item_ranges.items():
+        laid[item - 1] = scale.min + (scale.max - scale.min) * (laid[item - 1] - low) / (high - low)
+    return laid

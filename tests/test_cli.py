@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alliance.scale import bundled
+from alliance.places import bundled
 
 GOLDEN = Path(__file__).parent / "golden"
 STUDY = bundled("data") / "wai-sr-study.csv"

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-import alliance.scale
+import alliance.places
 from alliance.cli import app
 from alliance.cli import scales as command
 from alliance.cli.output import RENDERERS, emit, markdown_text, table_text
 from alliance.errors import AllianceError, ScaleError, StoreError, UsageError
-from alliance.scale import bundled
+from alliance.places import bundled
 
 GOLDEN = Path(__file__).parent / "golden"
 NEW = ["scales", "new", "--id", "mini", "--name", "Mini form", "--items", "4", "--min", "1", "--max", "5"]
@@ -28,7 +28,7 @@ NEW += ["--method", "mean"]
 def alone(monkeypatch, tmp_path):
     """Give every test its own folder of definitions and a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(alliance.scale, "user_folder", lambda: tmp_path / "own")
+    monkeypatch.setattr(alliance.places, "user_folder", lambda: tmp_path / "own")
 
 
 def run(*arguments, code=0, **options):

@@ -11,7 +11,8 @@ from alliance.definition import (
     unproven,
 )
 from alliance.errors import ScaleError, UsageError
-from alliance.scale import bundled, parse_definition, read_definition
+from alliance.places import bundled
+from alliance.scale import parse_definition, read_definition
 
 KEY = {
     "id": "mini",

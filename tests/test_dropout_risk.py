@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance.claims import Cutoff, Norm
 from alliance.dropout import (
     CAVEAT,
     LEVELS,
@@ -30,7 +31,7 @@ from alliance.dropout import (
 from alliance.dropout.visits import CLIENT, OTHER_SIDE
 from alliance.errors import UsageError
 from alliance.frames import ATTENDANCE, RISK
-from alliance.scale import Cutoff, Norm, load_scale
+from alliance.scale import load_scale
 
 NA = np.nan
 NS = "no_show"

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from alliance import arrow
+from alliance.claims import Norm
 from alliance.frames import check_appointments, check_responses, check_scores
 from alliance.psychometrics import reliable_change, sem
 from alliance.rupture.prior import given_prior
 from alliance.rupture.registry import Measure, measure_of
-from alliance.scale import Norm, load_scale
+from alliance.scale import load_scale
 
 SRS = load_scale("srs")
 

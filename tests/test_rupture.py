@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance.claims import Norm
 from alliance.courses import Courses, cut
 from alliance.errors import UsageError
 from alliance.psychometrics import Spread, effective_df, reliable_change, sem, successive_spread
@@ -19,7 +20,7 @@ from alliance.rupture.predictive import predictive_limit
 from alliance.rupture.prior import NO_PRIOR, Prior, estimate_prior, scaled_f, shrink
 from alliance.rupture.registry import Measure
 from alliance.rupture.verdict import NOT_ENOUGH, OUTCOMES
-from alliance.scale import Norm, load_scale
+from alliance.scale import load_scale
 
 NA = np.nan
 WORKED = json.loads((Path(__file__).parent / "reference" / "rupture.json").read_text(encoding="utf-8"))

@@ -3,19 +3,17 @@ from pathlib import Path
 
 import pytest
 
+import alliance.places
 import alliance.scale
+from alliance.claims import Cutoff, Norm
 from alliance.errors import ScaleError
+from alliance.places import bundled, user_folder
 from alliance.scale import (
-    Cutoff,
-    Norm,
-    Total,
     Vector,
-    bundled,
     find_scales,
     load_scale,
     parse_definition,
     read_definition,
-    user_folder,
 )
 
 TABLE = {
@@ -39,7 +37,7 @@ TABLE = {
 
 @pytest.fixture(autouse=True)
 def no_own_definitions(monkeypatch, tmp_path_factory):
-    monkeypatch.setattr(alliance.scale, "user_folder", lambda: tmp_path_factory.mktemp("own"))
+    monkeypatch.setattr(alliance.places, "user_folder", lambda: tmp_path_factory.mktemp("own"))
 
 
 def demo(**changes):
@@ -133,7 +131,7 @@ def test_the_edge_of_a_cutoff_is_stated(op, inclusive):
 def test_bundled_folders_are_found_in_a_checkout_and_in_a_wheel(monkeypatch, tmp_path):
     assert (bundled("scales") / "wai-sr.toml").is_file()
     (tmp_path / "bundled" / "scales").mkdir(parents=True)
-    monkeypatch.setattr(alliance.scale, "__file__", str(tmp_path / "scale.py"))
+    monkeypatch.setattr(alliance.places, "__file__", str(tmp_path / "scale.py"))
     assert bundled("scales") == tmp_path / "bundled" / "scales"
     assert bundled("data") == tmp_path.parent / "data"
 

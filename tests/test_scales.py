@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from alliance.errors import ScaleError
-from alliance.scale import bundled, load_scale, parse_definition, read_definition
+from alliance.places import bundled
+from alliance.scale import load_scale, parse_definition, read_definition
 from alliance.scoring import score_answers
 
 FILES = sorted(bundled("scales").glob("*.toml"))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from alliance.cli.simulate import simulate as command
 from alliance.errors import StoreError, UsageError
 from alliance.frames import check_responses
-from alliance.scale import bundled, find_scales, load_scale, parse_definition
+from alliance.places import bundled
+from alliance.scale import find_scales, load_scale, parse_definition
 from alliance.scoring import score
 from alliance.simulate import (
     DOMAINS,

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from alliance.errors import DataError, UsageError
+from alliance.places import bundled
 from alliance.readers import ReadOptions, load
 from alliance.report import files
 from alliance.rupture import flag
-from alliance.scale import bundled, load_scale
+from alliance.scale import load_scale
 from alliance.scoring import score
 from alliance.study import MANIFEST, Request, analyze, output_names
 

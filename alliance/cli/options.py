@@ -11,8 +11,9 @@ import typer
 from alliance.errors import UsageError
 
 if TYPE_CHECKING:
+    from alliance.claims import Norm
     from alliance.readers import ReadOptions
-    from alliance.scale import Norm, Scale
+from alliance.scale import Scale
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file; - reads standard input.")]
 ScaleOption = Annotated[
@@ -112,7 +113,7 @@ def given_norm(sd: float | None, reliability: float | None) -> Norm | None:
     if sd is None or reliability is None or not sd > 0 or not 0 <= reliability < 1:
         message = "--sd above 0 and --reliability from 0 to below 1 belong together"
         raise UsageError(message, hint="give both, or --within-sd alone")
-    from alliance.scale import Norm
+    from alliance.claims import Norm
 
     return Norm(sd=sd, reliability=reliability, status="derived", source="given on the command line")
 

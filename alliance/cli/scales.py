@@ -116,8 +116,8 @@ def new(
     Example: alliance scales new --id my-form --name "My form" --items 3 --min 1 --max 5 --method mean
     --reverse 3 --example "1,2,3=total:2" -o my-form.toml
     """
+    from alliance import places
     from alliance.definition import definition_text, draft_definition, read_example
-    from alliance.scale import user_folder
 
     asked = _Asked(interactive=_at_terminal())
     fields: dict[str, Any] = {
@@ -136,7 +136,7 @@ def new(
     }
     scored = asked.may(example, "A form scored by hand, such as 1,2,3=total:6 (empty: none)")
     table = draft_definition(**fields, example=read_example(scored) if scored else None)
-    path = output or user_folder() / f"{table['id']}.toml"
+    path = output or places.user_folder() / f"{table['id']}.toml"
     _write_new(path, definition_text(table))
     typer.echo(f"wrote {path}; now state its source and licence, and run: alliance scales check {path}")
 

@@ -88,7 +88,7 @@ def instrument_of(
     >>> form.max, form.cutoff, form.sem
     (5.0, None, 0.3)
     """
-    if scale.construct not in {"alliance", "session"} or scale.direction != "higher_is_better":
+    if not scale.measures_alliance:
         message = f"'{scale.id}' measures {scale.construct}: the dropout rules do not read its scores"
         raise UsageError(message, hint="judge an alliance form, such as wai-sr or srs")
     cutoff = scale.cutoff("total")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,28 @@ def rules_for(scale: Scale, mapping: Mapping, missing: tuple[str, ...] = ()) -> 
 
 
 def convert(texts: Array, rules: Rules) -> Answers:
-    """Return the answers in an array of texts of any shape; each different text is looked at once."""
+    """Return the answers in an array of texts, first axis items; each different text is looked at once."""
+    if rules.scale.item_ranges and texts.ndim == 2:  # noqa: PLR2004  items by forms
+        return _convert_by_range(texts, rules)
     codes, words = pd.factorize(texts.ravel())
     read = [read_answer(word, rules) for word in words]
     numbers = np.array([number for number, _ in read], dtype=float)
     kinds = np.array([kind for _, kind in read], dtype=np.int8)
     return Answers(numbers=numbers[codes].reshape(texts.shape), kinds=kinds[codes].reshape(texts.shape))
+
+
+def _convert_by_range(texts: Array, rules: Rules) -> Answers:
+    """Return the answers of a form whose items do not all have the same range, range by range."""
+    numbers = np.empty(texts.shape)
+    kinds = np.empty(texts.shape, dtype=np.int8)
+    bounds = np.array(rules.scale.item_bounds)
+    for low, high in np.unique(bounds, axis=0):
+        rows = np.flatnonzero((bounds == (low, high)).all(axis=1))
+        alike = replace(rules.scale, min=low, max=high, item_ranges={})
+        anchors = rules.anchors if (low, high) == (rules.scale.min, rules.scale.max) else {}
+        found = convert(texts[rows], replace(rules, scale=alike, anchors=anchors))
+        numbers[rows], kinds[rows] = found.numbers, found.kinds
+    return Answers(numbers=numbers, kinds=kinds)
 
 
 def read_answer(text: str, rules: Rules) -> tuple[float, int]:
@@ -103,7 +119,7 @@ def read_answer(text: str, rules: Rules) -> tuple[float, int]:
 
 def answer_kinds(scale: Scale) -> dict[int, Kind]:
     """Return what is said about the cells of `scale` that cannot be used."""
-    around = f"{scale.min:g} to {scale.max:g}, the range of '{scale.id}'"
+    around = f"{scale.range_text}, the range of '{scale.id}'"
     return {
         UNREADABLE: Kind(
             label="no single answer",

@@ -27,6 +27,7 @@ BLOCK_BYTES = 4 << 20
 HEAD_BYTES = 1 << 16
 MISSING_WORDS = ["", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "#NULL!"]
 PLAIN_ROLES = {"case", "session", "date", "therapist", "rater"}
+BYTE = np.iinfo(np.int8)
 
 
 class Odd(Exception):
@@ -124,7 +125,7 @@ def _open(path: Path, scale: Scale, layout: Layout) -> Any:
     code = pa.dictionary(pa.int32(), pa.string())
     types = {name: code for role, name in layout.roles.items() if role != "session"}
     types[layout.roles["session"]] = pa.int32()
-    types |= dict.fromkeys(layout.items, pa.int8() if scale.whole else pa.float64())
+    types |= dict.fromkeys(layout.items, pa.int8() if _fits_a_byte(scale) else pa.float64())
     return arrow_csv.open_csv(
         path,
         read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
@@ -246,16 +247,25 @@ def _coded(column: Any, n_rows: int = 0, *, default: str | None = None) -> tuple
 
 def _answers(columns: list[Any], scale: Scale) -> tuple[Array, Array]:
     shape = (len(columns), len(columns[0]))
-    answers = np.empty(shape, dtype=np.int8 if scale.whole else np.float64)
+    answers = np.empty(shape, dtype=np.int8 if _fits_a_byte(scale) else np.float64)
     missing = np.zeros(shape, dtype=bool)
     for place, column in enumerate(columns):
         answers[place] = numbers(column)
         if column.null_count:
             missing[place] = nulls(column)
-            answers[place, missing[place]] = scale.min
-    if answers.size and not (answers.min() >= scale.min and answers.max() <= scale.max):
-        raise Odd("answers outside the range")
+            answers[place, missing[place]] = scale.item_bounds[place][0]
+    if answers.size:
+        low, high = np.array(scale.item_bounds).T
+        if (answers.min(axis=1) < low).any() or (answers.max(axis=1) > high).any():
+            raise Odd("answers outside the range")
+    if scale.whole and answers.dtype == np.float64 and (answers % 1 != 0).any():
+        raise Odd("answers that are no whole numbers")
     return answers, missing
+
+
+def _fits_a_byte(scale: Scale) -> bool:
+    ends = [end for bounds in scale.item_bounds for end in bounds]
+    return scale.whole and BYTE.min <= min(ends) and max(ends) <= BYTE.max
 
 
 def _dates(column: Any, n_rows: int) -> Array:

@@ -37,6 +37,8 @@ def compare_totals(
     """Tell where a recorded total of a complete form is not the score of its items, as a sum or as a mean."""
     if mapping.total and mapping.total not in table.names:
         log.note(f"there is no column '{mapping.total}', the total in the mapping")
+    if scale.total is None:
+        return
     rows = np.searchsorted(table.lines, responses.index.to_numpy())
     complete = responses[list(scale.items)].notna().all(axis=1).to_numpy()
     for place in total_columns(table.names, mapping):
@@ -71,12 +73,14 @@ def _read(texts: Array, complete: Array) -> _Recorded:
 
 
 def _nearer_metric(total: Array, recorded: _Recorded, scale: Scale) -> Array:
-    """Return the total as sum or as mean, whichever agrees with more of the recorded ones."""
-    if scale.total.of != "items":
+    """Return the total as scored, as plain sum or as mean: whichever agrees with most of the recorded ones."""
+    formula = scale.total
+    if formula is None or formula.of:
         return total
-    n_items = len(scale.total.items)
-    other = total / n_items if scale.total.method == "sum" else total * n_items
-    return min((total, other), key=lambda each: int(recorded.differs(each).sum()))
+    n_items = len(formula.items)
+    raw = (total - formula.offset) / formula.factor
+    other = (raw, raw / n_items if formula.method == "sum" else raw * n_items)
+    return min((total, *other), key=lambda each: int(recorded.differs(each).sum()))
 
 
 def _tell(name: str, recorded: _Recorded, total: Array, responses: pd.DataFrame, *, log: Log) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alliance.claims import Norm
 from alliance.courses import Courses
 from alliance.errors import UsageError
 from alliance.frames import EPISODES, FLAGS, check_scores
@@ -16,7 +17,7 @@ from alliance.rupture import change, predictive
 from alliance.rupture.findings import Judged, episode_columns, flag_columns
 from alliance.rupture.prior import Prior, estimate_prior
 from alliance.rupture.registry import METHODS, Measure, Method, get_method, measure_of
-from alliance.scale import Norm, Scale
+from alliance.scale import Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def flag(
 
 def require_alliance(scale: Scale) -> None:
     """Raise UsageError unless falls of this form's scores can mean a rupture."""
-    if scale.construct not in {"alliance", "session"} or scale.direction != "higher_is_better":
+    if not scale.measures_alliance:
         message = f"'{scale.id}' measures {scale.construct}: a fall of its score is no rupture"
         raise UsageError(message, hint="flag an alliance form, such as wai-sr or srs")
 

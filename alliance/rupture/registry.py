@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from alliance.claims import Norm
 from alliance.errors import UsageError, unknown_name
 from alliance.psychometrics import sem
 from alliance.rupture.prior import NO_PRIOR, Prior
 from alliance.rupture.verdict import Verdict
-from alliance.scale import Norm, Scale
+from alliance.scale import Scale
 
 
 @dataclass(frozen=True, kw_only=True)

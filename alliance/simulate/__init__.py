@@ -181,7 +181,12 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def _scales(scale: str | Scale | Sequence[str | Scale]) -> list[Scale]:
     several = [scale] if isinstance(scale, str | Scale) else list(scale)
-    return [form if isinstance(form, Scale) else load_scale(form) for form in several]
+    forms = [form if isinstance(form, Scale) else load_scale(form) for form in several]
+    mixed = [form.id for form in forms if form.item_ranges]
+    if mixed:
+        message = f"'{mixed[0]}' cannot be simulated: its items differ in range"
+        raise UsageError(message, hint="simulate a form whose items are all answered alike")
+    return forms
 
 
 def _check(cases: int, seed: int, raters: Sequence[str]) -> None:

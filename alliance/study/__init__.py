@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alliance.claims import Norm
 from alliance.dropout.instrument import Instrument, instrument_of, local_sem
 from alliance.errors import DataError, UsageError
 from alliance.frames import EPISODES, FLAGS, KEYS, REJECTED, RISK, Forms
@@ -22,7 +23,7 @@ from alliance.rupture.chance import Chance, chance
 from alliance.rupture.findings import Judged, episode_columns, flag_columns
 from alliance.rupture.prior import Prior, estimate_prior
 from alliance.rupture.registry import Measure, Method, get_method, measure_of
-from alliance.scale import Norm, Scale
+from alliance.scale import Scale
 from alliance.study import risks
 from alliance.study.manifest import manifest_of, manifest_text
 from alliance.study.passes import Block, Spill, Tally, forms_of, score_forms
@@ -325,7 +326,7 @@ def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
 
 def _alliance_part(run: _Run, notes: list[str]) -> _Part:
     """Return the form whose falls are ruptures; the others are scored only, and that is told."""
-    able = [part for part in run.parts if _measures_alliance(part.scale)]
+    able = [part for part in run.parts if part.scale.measures_alliance]
     if not able:
         require_alliance(run.parts[0].scale)
     chosen = able[0]
@@ -335,10 +336,6 @@ def _alliance_part(run: _Run, notes: list[str]) -> _Part:
     if chosen.scale.status == "provisional":
         notes.append(f"{chosen.scale.id}: the key is provisional, not fully confirmed")
     return chosen
-
-
-def _measures_alliance(scale: Scale) -> bool:
-    return scale.construct in {"alliance", "session"} and scale.direction == "higher_is_better"
 
 
 def _judge_of(request: Request, part: _Part) -> Judge:
