@@ -1,7 +1,7 @@
-"""What a definition claims about its scores: norms, cut-offs, bands, reliable change, alerts; each with its source.
+"""What a definition claims about its scores: norms, cut-offs, bands, reliable change, alerts.
 
-The `status` of a claim is published, derived (computed by us; the source says from what), or memory (recalled, seen
-in no source: never printed unless asked for).
+Every claim has its source. Its `status` is published, derived (computed by us; the source says from what), or
+memory (recalled, seen in no source: never printed unless asked for).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """A published set of bands of one score. Two sets may disagree: the name of the set belongs to a label."""
+    """A set of bands of one score. Two sets may disagree: the name of the set belongs to its labels."""
 
     score: str
     steps: tuple[Band, ...]

@@ -1,4 +1,4 @@
-"""Forms that are known but not bundled, because their key could not be confirmed: why, and what would release them."""
+"""Forms that are known but not bundled: why their key is on hold, and what would release it."""
 
 from __future__ import annotations
 
@@ -66,4 +66,7 @@ def more(name: str) -> str:
 
 
 def _held(table: dict[str, Any]) -> Held:
-    return Held(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+    }
+    return Held(**fields)

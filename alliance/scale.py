@@ -170,6 +170,15 @@ class Scale:
             parts.append(f"items {' '.join(named)}: {bounds[0]:g} to {bounds[1]:g}")
         return "; ".join(parts)
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What must be told once, whenever the form is used."""
+        cautions = [f"{self.id}: {caution}" for caution in self.cautions]
+        if self.unconfirmed:
+            names = ", ".join(self.unconfirmed)
+            cautions.append(f"{self.id}: {names} not scored: not confirmed (--include-unverified)")
+        return tuple(cautions)
+
     def with_unconfirmed(self) -> Scale:
         """Return the same form with the unconfirmed subscales switched on."""
         if not self.unconfirmed:
@@ -229,7 +238,7 @@ def load_scale(name: str | Path, *, folders: Sequence[Path] = ()) -> Scale:
     Raises
     ------
     ScaleError
-        If nothing has that name, its key is on hold, or the definition breaks the schema; every breach is listed.
+        If nothing has that name, its key is on hold, or the definition breaks the schema, with every breach.
 
     Examples
     --------

@@ -150,6 +150,10 @@ def _truth(value: Any) -> str:
     return "" if isinstance(value, bool) else f"must be true or false, got {value!r}"
 
 
+def _reason(value: Any) -> str:
+    return _text(value) or ("must hold no semicolon: notes are joined by them" if ";" in value else "")
+
+
 def _need(value: Any) -> str:
     return _fields({"items": _some_items, "at_least": _count}, {"at_most": _count})(value)
 
@@ -272,7 +276,7 @@ OPTIONAL: dict[str, Check] = {
     ),
     "alerts": _list_of(
         _fields(
-            {"items": _some_items, "value": _number, "reason": _text},
+            {"items": _some_items, "value": _number, "reason": _reason},
             {"level": _one_of(*LEVELS), "unanswered": _truth, "source": _text},
         )
     ),

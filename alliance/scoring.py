@@ -29,7 +29,7 @@ class Scored:
 
     Attributes
     ----------
-    scores : name → float, shape (forms,); NaN = not scored. `total` is always there, NaN if the form has none.
+    scores : name → float, shape (forms,); NaN = not scored. `total` is there also where the form has none.
     n_missing : int, shape (forms,); unanswered items of the whole form
     prorated : bool, shape (forms,); a printed score stands on fewer answers than items
     refused : reason → bool, shape (forms,); nothing of these forms is scored, for that reason
@@ -91,7 +91,7 @@ def score_answers(answers: Array, missing: Array, scale: Scale) -> Scored:
 def _refused(
     form: _Form, scores: Mapping[str, Array], n_missing: Array, answers: Array, missing: Array
 ) -> dict[str, Array]:
-    """Return where the definition calls a form unscorable, by reason; reasons that hold nowhere are left out."""
+    """Return where the definition calls a form unscorable, by reason; only reasons that hold somewhere."""
     rule, blank = form.scale.unscorable, n_missing == form.scale.n_items
     found: dict[str, Array] = {}
     if rule.any_score:
@@ -153,11 +153,7 @@ def score_form(cells: Sequence[str], scale: Scale) -> dict[str, object]:
     if len(cells) != scale.n_items:
         message = f"{len(cells)} answers given, '{scale.id}' has {scale.n_items} items"
         raise DataError(message, hint="leave an unanswered item empty: 4,,5 skips the second one")
-    wrong = [
-        f"q{place} = {cell}"
-        for place, cell in enumerate(cells, 1)
-        if not _is_answer(cell, scale, scale.item_bounds[place - 1])
-    ]
+    wrong = [f"q{place} = {cell}" for place, cell in enumerate(cells, 1) if not is_answer(cell, scale, place)]
     if wrong:
         kind = "whole numbers" if scale.whole else "numbers"
         message = f"answers that are no {kind} from {scale.range_text}, the range of '{scale.id}'"
@@ -172,14 +168,16 @@ def score_form(cells: Sequence[str], scale: Scale) -> dict[str, object]:
     return found | {"n_missing": int(scored.n_missing[0]), "note": texts[0]}
 
 
-def _is_answer(cell: str, scale: Scale, bounds: tuple[float, float]) -> bool:
+def is_answer(cell: str, scale: Scale, item: int) -> bool:
+    """Return whether a typed cell is an answer of the item, or empty."""
     if not cell:
         return True
     try:
         value = float(cell)
     except ValueError:
         return False
-    return bounds[0] <= value <= bounds[1] and (not scale.whole or value.is_integer())
+    low, high = scale.item_bounds[item - 1]
+    return low <= value <= high and (not scale.whole or value.is_integer())
 
 
 def note_codes(
@@ -216,6 +214,15 @@ def _alert_notes(answers: Array, missing: Array, scale: Scale) -> Iterator[tuple
             yield given, f"item {item} answered {alert.value:g} or more: {alert.reason}"
             if alert.unanswered:
                 yield missing[item - 1], f"item {item} not answered: {alert.reason}"
+
+
+def alerts_in(note: str) -> list[str]:
+    """Return the alerts in the note of a form.
+
+    >>> alerts_in("item 6 not answered: suicide plans; no total: too many unanswered items")
+    ['item 6 not answered: suicide plans']
+    """
+    return [part for part in note.split("; ") if part.startswith("item ")]
 
 
 def join_notes(parts: Sequence[tuple[Array, str]], n_rows: int) -> tuple[Array, list[str]]:
@@ -269,10 +276,7 @@ class _Form:
 
     def score(self, formula: Formula, scores: Mapping[str, Array]) -> Array:
         """Return one score of every form; `scores` holds those before it."""
-        if formula.of:
-            value = self._of_scores(formula, scores)
-        else:
-            value = self._of_items(formula)
+        value = self._of_scores(formula, scores) if formula.of else self._of_items(formula)
         if (formula.factor, formula.offset) == (1.0, 0.0):
             return value
         return value * formula.factor + formula.offset

@@ -51,13 +51,16 @@ def test_a_definition_is_read_field_by_field():
     assert scale.scores == ("goal", "task", "bond", "total")
     assert scale.reverse == (4, 10)
     assert scale.anchors[7.0] == "always"
-    assert scale.total == Total(method="sum", of="items", items=tuple(range(1, 13)))
+    assert scale.total == Formula(
+        items=tuple(range(1, 13)), method="sum", keyed=True, direction="higher_is_better"
+    )
     assert len(scale.sha256) == 64
 
 
 def test_defaults_are_none_missing_whole_steps_and_no_claims():
     scale = demo()
-    assert (scale.missing_max, scale.total_missing_max, scale.reverse) == (0, 0, ())
+    assert [formula.missing_max for formula in scale.formulas.values()] == [0, 0, 0]
+    assert scale.reverse == ()
     assert (scale.norms, scale.cutoffs, scale.reliable_change, scale.alerts) == ({}, (), (), ())
     assert scale.whole
 

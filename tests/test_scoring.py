@@ -131,7 +131,7 @@ def test_scores_follow_the_truth_table(changes, answers, expected):
         ),
         pytest.param({"missing_max": 1}, [NA] * 6, 6, False, id="blank"),
         pytest.param(
-            {"subscales": {"bond": [1, 3]}, "total": {"items": [1, 3]}},
+            {"subscales": {"bond": [1, 3]}, "total": {"items": [1, 3]}, "unscored": [2, 4, 5, 6]},
             [1, NA, 1, NA, NA, 1],
             3,
             False,
@@ -253,7 +253,7 @@ def test_a_frame_without_rows_gives_scores_without_rows():
     assert (len(found), list(found.columns[-2:])) == (0, ["n_missing", "note"])
 
 
-ALERT = [{"item": 6, "value": 2, "reason": "risk"}]
+ALERT = [{"items": [6], "value": 2, "reason": "risk"}]
 
 
 @pytest.mark.parametrize(
@@ -281,14 +281,14 @@ ALERT = [{"item": 6, "value": 2, "reason": "risk"}]
             {"alerts": ALERT, "total_missing_max": 1, "missing_max": 1},
             "client",
             [1, 1, 1, 1, 7, NA],
-            "prorated; item 6 not answered: risk",
+            "item 6 not answered: risk; prorated",
             id="the alert item not answered is never silent",
         ),
         pytest.param(
             {"alerts": ALERT},
             "client",
             [NA, 1, 1, 1, 7, 4],
-            "no total: too many unanswered items; item 6 answered 2 or more: risk",
+            "item 6 answered 2 or more: risk; no total: too many unanswered items",
             id="the alert is read also when there is no total",
         ),
     ],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alliance import __version__
-from alliance.cli import scales, simulate, study
+from alliance.cli import scales, score, simulate, study
 from alliance.errors import AllianceError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 app.command()(study.analyze)
 app.command()(study.check)
-app.command()(study.score)
+app.command()(score.score)
 app.command()(study.flag)
 app.command()(study.risk)
 app.command()(simulate.simulate)

@@ -69,6 +69,16 @@ CutoffStyleOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")]
 
 
+TextsOption = Annotated[
+    Path | None,
+    typer.Option("--texts", help="A file with your own licensed item texts: TOML, CSV or plain lines."),
+]
+UnverifiedOption = Annotated[
+    bool,
+    typer.Option("--include-unverified", help="Use what no source was seen for, too; it is marked."),
+]
+
+
 def one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
     """Return `value` if it is known; a wrong one is a usage error that names them all."""
     if value is not None and value not in known:
@@ -116,6 +126,15 @@ def given_norm(sd: float | None, reliability: float | None) -> Norm | None:
     from alliance.claims import Norm
 
     return Norm(sd=sd, reliability=reliability, status="derived", source="given on the command line")
+
+
+def own_texts(path: Path | None, form: Scale) -> dict[int, str]:
+    """Return the user's own item texts, or none."""
+    if path is None:
+        return {}
+    from alliance.texts import read_texts
+
+    return read_texts(path, form.n_items)
 
 
 def positive(option: str, value: float | None) -> float | None:

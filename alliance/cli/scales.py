@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alliance.cli.options import ReliabilityOption, SdOption, TextsOption, UnverifiedOption, own_texts
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.errors import ScaleError, StoreError, UsageError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Forms: list, show, check, new.")
 
 LIST = ("id", "name", "status", "construct", "items", "range", "direction", "licence", "n_sources")
-WORDS = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
 
 ScalesOption = Annotated[
     list[Path] | None, typer.Option("--scales", help="A folder of definitions of your own; may be repeated.")
@@ -46,24 +46,37 @@ def list_scales(scales: ScalesOption = None, format: FormatOption = Format.TABLE
 
 @app.command()
 def show(
+    *,
     scale: Annotated[
         str, typer.Argument(metavar="ID", help="The id of a form, or the path of a definition.")
     ],
     scales: ScalesOption = None,
-    include_unverified: Annotated[
-        bool, typer.Option("--include-unverified", help="Print numbers that no source was seen for, too.")
-    ] = False,
+    include_unverified: UnverifiedOption = False,
+    texts: TextsOption = None,
+    sd: SdOption = None,
+    reliability: ReliabilityOption = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Show the key, range, cut-offs and sources of a form.
+    """Show the key, range, cut-offs and sources of a form; of a form on hold, why it is.
 
     Example: alliance scales show wai-sr
     """
-    from alliance.scale import load_scale
+    from alliance.cli.facts import facts_of, held_facts
+    from alliance.cli.options import given_norm
+    from alliance.held import find_held
+    from alliance.scale import find_scales, load_scale
 
-    found = load_scale(scale, folders=scales or ())
-    rows = [{"field": field, "value": value} for field, value in _facts(found, unverified=include_unverified)]
-    emit(rows, columns=("field", "value"), format=format)
+    held = None if scale in find_scales(scales or ()) else find_held(scale)
+    if held is not None:
+        rows = list(held_facts(held, scale))
+    else:
+        found = load_scale(scale, folders=scales or ())
+        found = found.with_unconfirmed() if include_unverified else found
+        norm = given_norm(sd, reliability)
+        rows = list(facts_of(found, norm=norm, texts=own_texts(texts, found), unverified=include_unverified))
+    emit(
+        [{"field": field, "value": value} for field, value in rows], columns=("field", "value"), format=format
+    )
 
 
 @app.command()
@@ -209,7 +222,7 @@ def _list_row(scale: Scale) -> dict[str, object]:
         "status": scale.status,
         "construct": scale.construct,
         "items": scale.n_items,
-        "range": f"{scale.min:g} to {scale.max:g}",
+        "range": scale.range_text,
         "direction": scale.direction,
         "licence": scale.licence,
         "n_sources": len(scale.sources),
@@ -219,114 +232,10 @@ def _list_row(scale: Scale) -> dict[str, object]:
 def _card(scale: Scale) -> str:
     """Return what a list says of a form, in three lines: a table of nine columns fits no terminal."""
     sources = "1 source" if len(scale.sources) == 1 else f"{len(scale.sources)} sources"
-    parts = (_status(scale), scale.construct, f"{scale.n_items} items", f"{scale.min:g} to {scale.max:g}")
+    parts = (_status(scale), scale.construct, f"{scale.n_items} items", scale.range_text)
     facts = ", ".join((*parts, scale.direction.replace("_", " "), sources))
     return f"{scale.name}\n{facts}\nlicence: {scale.licence}"
 
 
 def _status(scale: Scale) -> str:
     return scale.status.upper() if scale.status == "provisional" else scale.status
-
-
-def _facts(scale: Scale, *, unverified: bool) -> Iterator[tuple[str, str]]:
-    """Yield field and text of everything a reader of this form's scores should know."""
-    yield from _identity(scale)
-    yield from _key(scale)
-    yield from _authority(scale, unverified=unverified)
-    yield from (
-        (f"alert on item {a.item}", f"at {a.value:g} or more, or not answered: {a.reason}")
-        for a in scale.alerts
-    )
-    yield from (("note", note) for note in scale.notes)
-    yield from (("source", source) for source in scale.sources)
-    yield "hand-scored forms", str(len(scale.vectors))
-
-
-def _identity(scale: Scale) -> Iterator[tuple[str, str]]:
-    yield "id", scale.id
-    yield "name", scale.name
-    provisional = "PROVISIONAL: the key is not fully confirmed; every score says so"
-    yield "status", provisional if scale.status == "provisional" else scale.status
-    yield "version", scale.version or "not stated"
-    yield "filled in by", scale.perspective
-    yield "measures", f"{scale.construct}, {scale.direction.replace('_', ' ')}"
-    yield "citation", f"{scale.citation} doi:{scale.doi}" if scale.doi else scale.citation
-    yield "licence", scale.licence
-
-
-def _key(scale: Scale) -> Iterator[tuple[str, str]]:
-    kind = f"in steps of {scale.step:g}" if scale.whole else "any point of the line"
-    yield "items", str(scale.n_items)
-    yield "answers", f"{scale.min:g} to {scale.max:g}, {kind}"
-    if scale.anchors:
-        yield "anchors", ", ".join(f"{value:g} {text}" for value, text in scale.anchors.items())
-    if scale.labels:
-        yield "item labels", ", ".join(f"{item} {text}" for item, text in scale.labels.items())
-    turned = f"{_listed(scale.reverse)}, counted as {scale.min + scale.max:g} minus the answer"
-    yield "reversed items", turned if scale.reverse else "none"
-    for name, items in scale.subscales.items():
-        yield f"subscale {name}", f"{scale.method} of items {_listed(items)}, {_bounds(scale, name)}"
-    yield "total", f"{scale.total.method} of {_entering(scale)}, {_bounds(scale, 'total')}"
-    yield "unanswered items", _tolerance(scale)
-
-
-def _entering(scale: Scale) -> str:
-    if scale.total.of == "subscales":
-        return f"the subscales {', '.join(scale.subscales)}"
-    whole = len(scale.total.items) == scale.n_items
-    return f"all {scale.n_items} items" if whole else f"items {_listed(scale.total.items)}"
-
-
-def _tolerance(scale: Scale) -> str:
-    if not scale.missing_max and not scale.total_missing_max:
-        return "none tolerated: a score needs every one of its items"
-    parts = f"up to {scale.missing_max} in a subscale, " if scale.subscales else ""
-    return (
-        f"{parts}up to {scale.total_missing_max} in the total; the others are scaled up, and marked prorated"
-    )
-
-
-def _authority(scale: Scale, *, unverified: bool) -> Iterator[tuple[str, str]]:
-    """Yield the numbers that claim authority, each with its source; unverified ones only when asked for."""
-    entries = [*_cutoffs(scale), *_changes(scale), *_norms(scale)]
-    shown = [(field, text) for field, text, status in entries if unverified or status != "memory"]
-    if not any(field == "cut-off" for field, _ in shown):
-        yield "cut-off", "no cut-off exists in this definition, and none is made up"
-    yield from shown
-    if len(shown) < len(entries):
-        yield "not shown", f"{len(entries) - len(shown)} unverified; --include-unverified prints it"
-
-
-def _cutoffs(scale: Scale) -> Iterator[tuple[str, str, str]]:
-    for row in scale.cutoffs:
-        edge = f"{row.value:g} itself {'counts' if row.inclusive else 'does not count'}"
-        population = f", {row.population}" if row.population else ""
-        text = f"{row.score} {WORDS[row.op]} {row.value:g}{population}: {row.label}; {edge}"
-        yield "cut-off", f"{text} ({_status_word(row.status)}; {row.source})", row.status
-
-
-def _changes(scale: Scale) -> Iterator[tuple[str, str, str]]:
-    for row in scale.reliable_change:
-        text = f"{row.score} {row.value:g} or more; level: {row.level}"
-        yield "reliable change", f"{text} ({_status_word(row.status)}; {row.source})", row.status
-
-
-def _norms(scale: Scale) -> Iterator[tuple[str, str, str]]:
-    for score, norm in scale.norms.items():
-        known = {"mean": norm.mean, "sd": norm.sd, "reliability": norm.reliability, "n": norm.n}
-        numbers = ", ".join(f"{name} {value:g}" for name, value in known.items() if value is not None)
-        sample = f"; {norm.sample}" if norm.sample else ""
-        yield "norm", f"{score} {numbers}{sample} ({_status_word(norm.status)}; {norm.source})", norm.status
-
-
-def _status_word(status: str) -> str:
-    return "UNVERIFIED" if status == "memory" else status
-
-
-def _bounds(scale: Scale, score: str) -> str:
-    low, high = scale.bounds(score)
-    return f"{low:g} to {high:g}"
-
-
-def _listed(items: tuple[int, ...]) -> str:
-    return " ".join(map(str, items))

@@ -1,14 +1,15 @@
-"""`alliance analyze, score, flag, risk, check`: from a file to scores, findings and reports."""
+"""`alliance analyze, flag, risk, check`: from a file to findings and reports."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alliance.cli.loading import records, score_file
 from alliance.cli.options import (
     AlphaOption,
     AttendanceOption,
@@ -43,8 +44,6 @@ from alliance.cli.screen import colour, encodes, progress, width
 from alliance.errors import UsageError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from alliance.readers import Loaded
     from alliance.scale import Scale
 
@@ -156,64 +155,6 @@ def _emit_triage(result: Any, format: Format) -> None:
     emit(joined, columns=columns, format=format)
 
 
-def score(
-    *,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The file; - reads standard input.")
-    ] = None,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    answers: Annotated[
-        str | None,
-        typer.Option("--answers", help="One form: its answers in item order, empty = not answered."),
-    ] = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file to write instead.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-    quiet: QuietOption = False,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Score the forms of a file, or one form on the command line.
-
-    Example: alliance score study.csv --scale wai-sr --format csv
-
-    Example: alliance score --scale srs --answers 9.1,8.7,9.0,8.8
-    """
-    form = find_scale(scale, scales)
-    if answers is not None:
-        _score_one(_need(form, "--scale"), answers, format)
-        return
-    if file is None:
-        message = "give a file, or one form with --answers"
-        raise UsageError(message, hint="see `alliance score --help`")
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    loaded, frames = _scored(file, form, options, scales, quiet=quiet)
-    names = list(dict.fromkeys(name for each in loaded.scales.values() for name in each.subscales))
-    columns = ("scale", "case", "session", "date", "therapist", "rater", *names, "total", "n_missing", "note")
-    rows = [row for each in frames.values() for row in _records(each)]
-    if output is None:
-        emit(rows, columns=columns, format=format)
-        return
-    from alliance.cli.output import csv_text
-    from alliance.report.files import write_file
-
-    write_file(output, csv_text(rows, columns).encode(), force=force)
-
-
-def _score_one(form: Scale, answers: str, format: Format) -> None:
-    from alliance.scoring import score_form
-
-    found = score_form([cell.strip() for cell in answers.split(",")], form)
-    emit([found], columns=tuple(found), format=format)
-
-
 def flag(
     *,
     file: FileArgument,
@@ -244,7 +185,7 @@ def flag(
     options = read_options(
         map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
     )
-    loaded, scored = _scored(file, find_scale(scale, scales), options, scales, quiet=quiet)
+    loaded, scored = score_file(file, find_scale(scale, scales), options, scales, quiet=quiet)
     form = _alliance_form(loaded, require_alliance)
     flags, found = flag(
         scored[form.id],
@@ -255,7 +196,7 @@ def flag(
         **method_settings(method, alpha),
     )
     table, columns = (found, frames.EPISODES) if episodes else (flags, frames.FLAGS)
-    emit(_records(table), columns=columns, format=format)
+    emit(records(table), columns=columns, format=format)
 
 
 def risk(
@@ -288,7 +229,7 @@ def risk(
     options = read_options(
         map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
     )
-    loaded, scored = _scored(file, find_scale(scale, scales), options, scales, quiet=quiet)
+    loaded, scored = score_file(file, find_scale(scale, scales), options, scales, quiet=quiet)
     form = _alliance_form(loaded, require_alliance)
     appointments = loaded.appointments if len(loaded.appointments) else None
     if attendance is not None:
@@ -301,7 +242,7 @@ def risk(
         inclusive=cutoff_edge(srs_cutoff_style, form),
         today=read_day("--today", today),
     )
-    emit(_records(table), columns=frames.RISK, format=format)
+    emit(records(table), columns=frames.RISK, format=format)
 
 
 def check(
@@ -366,33 +307,6 @@ def _summary(found: Any) -> Iterator[str]:
     yield "" if found.troubles else "nothing is wrong with this file"
 
 
-def _scored(
-    file: Path, form: Scale | None, options: Any, scales: list[Path] | None, *, quiet: bool
-) -> tuple[Loaded, dict[str, pd.DataFrame]]:
-    from alliance.readers import load
-    from alliance.scoring import score
-
-    loaded = load(file, form, options=options, folders=tuple(scales or ()))
-    if not quiet:
-        _tell_notes(loaded.notes)
-        _tell_notes(_rejected(loaded))
-    scored = {name: score(loaded.responses[name], loaded.scales[name]) for name in loaded.responses}
-    return loaded, {name: frame.assign(scale=name) for name, frame in scored.items()}
-
-
-def _rejected(loaded: Loaded) -> Iterator[str]:
-    """Yield every cell that was left out, in the words of the error it would have been."""
-    for row in loaded.rejected.to_dict("records"):
-        item = f", {row['item']} = {row['value']}" if row["item"] else ""
-        place = f"line {row['line']}: case {row['case']}, session {row['session']}"
-        yield f"left out, {place}{item}: {row['problem']}"
-
-
-def _tell_notes(notes: Iterable[str]) -> None:
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
-
-
 def _alliance_form(loaded: Loaded, require: Callable[[Scale], None]) -> Scale:
     """Return the first form of a file that measures the alliance."""
     forms = list(loaded.scales.values())
@@ -402,18 +316,3 @@ def _alliance_form(loaded: Loaded, require: Callable[[Scale], None]) -> Scale:
             return form
     require(forms[0])
     return forms[0]
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Return rows as plain values; a date is its day."""
-    shown = frame.copy()
-    if "date" in shown.columns:
-        shown["date"] = shown["date"].dt.strftime("%Y-%m-%d")
-    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
-
-
-def _need(form: Scale | None, option: str) -> Scale:
-    if form is None:
-        message = f"{option} is missing"
-        raise UsageError(message, hint="`alliance scales list` names the forms")
-    return form

@@ -73,7 +73,7 @@ def _read(texts: Array, complete: Array) -> _Recorded:
 
 
 def _nearer_metric(total: Array, recorded: _Recorded, scale: Scale) -> Array:
-    """Return the total as scored, as plain sum or as mean: whichever agrees with most of the recorded ones."""
+    """Return the total as scored, as plain sum or as mean, whichever agrees with most recorded ones."""
     formula = scale.total
     if formula is None or formula.of:
         return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -242,6 +242,7 @@ def _score_blocks(blocks: Iterator[Forms], part: _Part, table: TableFile, tell: 
         block, columns = score_forms(forms, part.scale)
         table.write(columns)
         part.tally.add(block, part.scale)
+        part.tally.add_notes(columns["note"])
         part.spill.append(block)
         tell("scoring forms", part.tally.n_forms, total)
 
@@ -267,7 +268,7 @@ class Judge:
 def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress) -> Result:
     from alliance.report.html import page
 
-    notes = list(run.notes)
+    notes = [*run.notes, *_told(run.parts)]
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
     lists = risks.RiskList(
@@ -296,6 +297,16 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     )
     out.write(MANIFEST, manifest_text(manifest))
     return Result(view=view, manifest=manifest, notes=tuple(notes))
+
+
+def _told(parts: Sequence[_Part]) -> Iterator[str]:
+    """Yield what must be told of each form: items read before any total first, then its cautions."""
+    for part in parts:
+        for alert, count in sorted(part.tally.n_alerts.items()):
+            forms = "1 form" if count == 1 else f"{count} forms"
+            yield f"{part.scale.id}, {alert}: {forms}, named in the note column of the scores"
+    for part in parts:
+        yield from part.scale.told
 
 
 def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run

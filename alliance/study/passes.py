@@ -7,6 +7,7 @@ wait in a file without a name, and memory does not depend on how long the study 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from alliance.frames import Coded, Forms
 from alliance.psychometrics import Spread, successive_spread
 from alliance.rupture import Group, days
 from alliance.scale import Scale
-from alliance.scoring import note_codes, rater_differs, score_answers
+from alliance.scoring import alerts_in, note_codes, rater_differs, score_answers
 
 Array = np.ndarray[Any, Any]
 
@@ -144,6 +145,7 @@ class Tally:
     n_forms: int = 0
     n_cases: int = 0
     n_scored: int = 0
+    n_alerts: Counter[str] = field(default_factory=Counter)
     latest: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "D"))
     spreads: dict[str, list[Spread]] = field(default_factory=dict)
 
@@ -157,6 +159,12 @@ class Tally:
             self.latest = np.fmax(self.latest, known.max())
         for group in block.groups(scale):
             self.spreads.setdefault(group.rater, []).append(successive_spread(group.total))
+
+    def add_notes(self, notes: Coded) -> None:
+        """Count the forms on which each item that is read before the total was answered, or was not."""
+        n_rows = np.bincount(notes.codes, minlength=len(notes.texts))
+        for text, count in zip(notes.texts, n_rows.tolist(), strict=True):
+            self.n_alerts.update({part: count for part in alerts_in(text) if count})
 
     def spread(self, rater: str) -> Spread:
         """Return the spread of all courses of one rater."""
