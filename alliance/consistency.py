@@ -44,10 +44,11 @@ def own(entry: Any) -> Table:
 def parts_of(table: Table, score: str) -> list[str]:
     """Return the names of the scores that `score` is formed of; empty if it is formed of items."""
     subscales = table.get("subscales", {})
-    of = (
-        table.get("total", {}).get("of", "items") if score == "total" else own(subscales[score]).get("of", [])
-    )
-    return {"items": [], "subscales": list(subscales)}[of] if isinstance(of, str) else list(of)
+    said = table.get("total", {}) if score == "total" else own(subscales[score])
+    of = said.get("of", [])
+    if of == "subscales":
+        return [name for name in subscales if name != "total"]
+    return [] if isinstance(of, str) else list(of)
 
 
 def members(table: Table, score: str) -> list[int]:
@@ -91,7 +92,7 @@ def _wrong_parts(table: Table) -> Iterator[str]:
     if not has_total(table) and (len(total) > 1 or "total_missing_max" in table):
         yield "total: a form without a total says nothing more about it"
     earlier: list[str] = []
-    for name in [*subscales, *(["total"] if has_total(table) else [])]:
+    for name in [*(name for name in subscales if name != "total"), *(["total"] if has_total(table) else [])]:
         for part in parts_of(table, name):
             if part not in earlier:
                 yield f"{name}: is formed of {part}, which is no subscale before it"

@@ -180,6 +180,13 @@ def _formula(value: Any) -> str:
     return "must say items, or of which scores it is formed" if "of" not in value else "has both items and of"
 
 
+def _total_of(value: Any) -> str:
+    if isinstance(value, list):
+        return _some(_kebab)(value)
+    known = value == "items" or value == "subscales"  # noqa: PLR1714  a set cannot hold every value
+    return "" if known else f"must be items, subscales, or a list of subscales, got {value!r}"
+
+
 _SOURCED: dict[str, Check] = {"status": _one_of(*NUMBER_STATUSES), "source": _text}
 _OF: dict[str, Check] = {"population": _text}
 _FORMULA: dict[str, Check] = {
@@ -194,9 +201,8 @@ _FORMULA: dict[str, Check] = {
 _TOTAL: dict[str, Check] = {
     **{name: check for name, check in _FORMULA.items() if name not in {"missing_max", "direction"}},
     "method": _one_of(*METHODS, "none"),
-    "of": lambda value: (
-        ""
-        if value in {"items", "subscales"}
+    "of": _total_of,
+}
         else _some(_kebab)(value)
         if isinstance(value, list)
         else f"must be items, subscales, or a list of subscales, got {value!r}"

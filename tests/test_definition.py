@@ -214,7 +214,8 @@ def test_explain_is_satisfied_by_one_form_that_tells_the_items_apart(tmp_path):
             [
                 "no vector has every answer at the minimum, 1: the range could be another",
                 "no vector has every answer at the maximum, 5: the range could be another",
-                "subscales could be a sum instead of a mean",
+                "bond could be a sum instead of a mean",
+                    "task could be a sum instead of a mean",
                 "the total could be a sum instead of a mean",
                 "no vector has an unanswered item: more or fewer could be tolerated",
                 "item 1 could be reversed",

@@ -37,9 +37,10 @@ NA = np.nan
 NS = "no_show"
 CUTOFF = Cutoff(score="total", op="<=", value=36.0, label="invented for tests")
 SRS = dataclasses.replace(
-    load_scale("wai-sr"), id="srs", n_items=4, min=0.0, max=10.0, subscales={}, cutoffs=(CUTOFF,), norms={}
+    load_scale("wai-sr"), id="srs", n_items=4, min=0.0, max=10.0, cutoffs=(CUTOFF,), norms={}
 )
-SRS = dataclasses.replace(SRS, total=dataclasses.replace(SRS.total, method="sum", items=(1, 2, 3, 4)))
+TOTAL = dataclasses.replace(SRS.total, method="sum", items=(1, 2, 3, 4))
+SRS = dataclasses.replace(SRS, formulas={"total": TOTAL})
 BARE = dataclasses.replace(SRS, id="bare", cutoffs=())
 FORM = Instrument(id="srs", max=40, cutoff=36, sem=1.2)
 

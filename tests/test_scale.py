@@ -9,6 +9,7 @@ from alliance.claims import Cutoff, Norm
 from alliance.errors import ScaleError
 from alliance.places import bundled, user_folder
 from alliance.scale import (
+    Formula,
     Vector,
     find_scales,
     load_scale,

@@ -121,7 +121,9 @@ def expected_cutoffs(fact):
         score = score_name(row)
         if "norm_year" in row:
             for level in ("low", "high"):
-                yield from ((kebab(part), row["op"], value, "published") for part, value in row[level].items())
+                yield from (
+                    (kebab(part), row["op"], value, "published") for part, value in row[level].items()
+                )
         elif "by_gender" in row and row["scale"] != "all":
             yield from ((score, ">=", value, status(row)) for value in row["by_gender"].values())
         elif "value" in row:
@@ -183,7 +185,9 @@ def test_reliable_change_with_its_population(name):
 @every_fact
 def test_alerts_and_which_are_told_when_not_answered(name):
     rows = FACTS[name]["alerts"]
-    unanswered = {item for row in rows if row["op"] == "missing" for item in row.get("items", [row.get("item")])}
+    unanswered = {
+        item for row in rows if row["op"] == "missing" for item in row.get("items", [row.get("item")])
+    }
     expected = [
         (tuple(row.get("items", [row.get("item")])), row["value"], row["level"])
         for row in rows

@@ -41,9 +41,7 @@ def spans_the_range(table):
     """Whether the first two vectors answer all at the minimum and all at the maximum."""
     ranges = table.get("item_ranges", {})
     usual = [table["min"], table["max"]]
-    ends = [
-        [ranges.get(str(item), usual)[end] for item in range(1, table["items"] + 1)] for end in (0, 1)
-    ]
+    ends = [[ranges.get(str(item), usual)[end] for item in range(1, table["items"] + 1)] for end in (0, 1)]
     return [vector["answers"] for vector in table["vectors"][:2]] == ends
 
 
@@ -81,7 +79,10 @@ def mutations(table):
         yield "scope of the reversal swapped", changed(table, reverse_scope=other)
     for rule in ("any_score", "all_alike"):
         if table.get("unscorable", {}).get(rule):
-            yield f"{rule} no longer unscorable", changed(table, unscorable={**table["unscorable"], rule: False})
+            yield (
+                f"{rule} no longer unscorable",
+                changed(table, unscorable={**table["unscorable"], rule: False}),
+            )
 
 
 def moves(table):

@@ -49,7 +49,35 @@ def test_every_optional_field_is_accepted_when_sound():
             norms={"total": {"sd": 0.9, "reliability": 0.84, "mean": 10, "n": 50, "sample": "x", **SOURCED}},
             cutoffs=[{"score": "bond", "op": "<=", "value": 3, "label": "low", "population": "x", **SOURCED}],
             reliable_change=[{"score": "total", "value": 2, "level": "95%", **SOURCED}],
-            alerts=[{"item": 6, "value": 1, "reason": "risk", "source": "x"}],
+            alerts=[
+                {"items": [5, 6], "value": 1, "reason": "risk", "source": "x"}
+                | {"level": "medium", "unanswered": False}
+            ],
+            raters=["client", "caregiver"],
+            loinc={"panel": "1-1", "total": "1-2"},
+            item_ranges={"6": [0, 100]},
+            descending=[1],
+            not_applicable=[2],
+            reverse_scope="total_only",
+            factor=2,
+            missing_rule="A rule.",
+            unscorable={"missing_above": 3, "any_score": True, "all_alike": True},
+            references=[
+                {"score": "total", "sample": "x", "mean": 10, "sd": 1, "n": 9, **SOURCED}
+                | {"metric": "item mean", "session": 3, "week": 4}
+            ],
+            reliabilities=[
+                {"score": "bond", "statistic": "alpha", "value": 0.8, "high": 0.9, "sample": "x", **SOURCED}
+            ],
+            bands=[
+                {"score": "bond", "steps": [[2, 4, "low"], [4.5, "", "high"]], "name": "x", **SOURCED}
+                | {"population": "x"}
+            ],
+            criteria=[
+                {"label": "x", "present_at": 2, "item_present_at": {"6": 50}, **SOURCED}
+                | {"needs": [{"items": [1, 6], "at_least": 1, "at_most": 2}]}
+            ],
+            cautions=["A caution."],
             notes=["A note."],
         )
         == []
@@ -75,7 +103,8 @@ def test_every_optional_field_is_accepted_when_sound():
         ),
         pytest.param(
             {"construct": "mood"},
-            ["construct: must be one of alliance, outcome, relationship, satisfaction, session, got 'mood'"],
+            ["construct: must be one of alliance, outcome, relationship, satisfaction, session, expectancy, "
+                "person, got 'mood'"],
             id="unknown construct",
         ),
         pytest.param(
@@ -165,7 +194,7 @@ def test_a_malformed_field_is_named_with_its_bound_and_value(changes, messages):
             {"labels": {"9": "x"}}, ["labels: item 9 is not one of the 6 items"], id="label, no such item"
         ),
         pytest.param(
-            {"alerts": [{"item": 9, "value": 8, "reason": "risk"}]},
+            {"alerts": [{"items": [9], "value": 8, "reason": "risk"}]},
             ["alerts: item 9 is not one of the 6 items", "alerts[1]: 8 is outside 1 to 7"],
             id="alert that can never sound",
         ),

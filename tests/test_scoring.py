@@ -382,9 +382,10 @@ def test_the_risk_item_is_read_from_the_shipped_definition(name):
     scale = load_scale(name)
     (alert,) = scale.alerts
     answers = np.zeros(scale.n_items)
-    answers[alert.item - 1] = 1
+    (item,) = alert.items
+    answers[item - 1] = 1
     assert score(responses([answers], scale), scale)["note"].tolist() == [
-        f"item {alert.item} answered 1 or more: {alert.reason}"
+        f"item {item} answered 1 or more: {alert.reason}"
     ]
 
 
