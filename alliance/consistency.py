@@ -128,9 +128,9 @@ def _wrong_tolerance(table: Table) -> Iterator[str]:
         yield "missing_max: there are no subscales; the total has total_missing_max"
     if not has_total(table):
         return
-    entering = len(members(table, "total"))
-    if table.get("total_missing_max", 0) >= entering:
-        yield f"total_missing_max: must be below the {entering} items, got {table['total_missing_max']}"
+    entering, tolerated = len(members(table, "total")), table.get("total_missing_max", 0)
+    if tolerated and tolerated >= entering:
+        yield f"total_missing_max: must be below the {entering} items, got {tolerated}"
 
 
 def _wrong_unscored(table: Table) -> Iterator[str]:

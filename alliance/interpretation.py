@@ -1,7 +1,7 @@
 """Scores → what may be said of them: alerts, bands, cut-offs, patterns and reliable change.
 
 Each reading has its source. Nothing is said that nobody published: a number tagged memory, or one of an
-unconfirmed score, speaks only when asked for, and what is computed here is called derived, and says from what.
+unconfirmed score, speaks only when asked for; what is computed here is called derived, and says from what.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def _formula(value: Any) -> str:
 def _total_of(value: Any) -> str:
     if isinstance(value, list):
         return _some(_kebab)(value)
-    known = value == "items" or value == "subscales"  # noqa: PLR1714  a set cannot hold every value
+    known = isinstance(value, str) and value in {"items", "subscales"}
     return "" if known else f"must be items, subscales, or a list of subscales, got {value!r}"
 
 
@@ -202,11 +202,6 @@ _TOTAL: dict[str, Check] = {
     **{name: check for name, check in _FORMULA.items() if name not in {"missing_max", "direction"}},
     "method": _one_of(*METHODS, "none"),
     "of": _total_of,
-}
-        else _some(_kebab)(value)
-        if isinstance(value, list)
-        else f"must be items, subscales, or a list of subscales, got {value!r}"
-    ),
 }
 
 REQUIRED: dict[str, Check] = {

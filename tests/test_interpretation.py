@@ -54,14 +54,20 @@ def test_binary_rounding_moves_no_score_over_an_edge():
     [
         pytest.param("ors", 25, "25 is not below 25, clinical range in adults; 25 itself does not count"),
         pytest.param("ors", 24.9, "24.9 is below 25, clinical range in adults; 25 itself does not count"),
-        pytest.param("srs", 36, "36 is at or below 36, discuss the alliance with the client; 36 itself counts"),
-        pytest.param("srs", 36.1, "36.1 is not at or below 36, discuss the alliance with the client; "
-                     "36 itself counts"),  # fmt: skip
-        pytest.param("who-5", 48, "48 is below 50, poor well-being, assess further; 50 itself does not count"),
-        pytest.param("who-5", 52, "52 is not below 50, poor well-being, assess further; "
-                     "50 itself does not count"),  # fmt: skip
+        pytest.param(
+            "srs", 36, "36 is at or below 36, discuss the alliance with the client; 36 itself counts"
+        ),
+        pytest.param(
+            "srs", 36.1, "36.1 is not at or below 36, discuss the alliance with the client; 36 itself counts"
+        ),
+        pytest.param(
+            "who-5", 48, "48 is below 50, poor well-being, assess further; 50 itself does not count"
+        ),
+        pytest.param(
+            "who-5", 52, "52 is not below 50, poor well-being, assess further; 50 itself does not count"
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_cutoff_is_told_with_population_and_edge(form, score, text):
     assert said(form, {"total": float(score)}, "cut-off") == [text]
 
@@ -85,20 +91,28 @@ def test_a_cutoff_is_told_with_population_and_edge(form, score, text):
         ),
         pytest.param("core-om", {"total": 9.94}, ["9.94 is healthy or low, 0 to below 10"], id="below ten"),
         pytest.param("core-om", {"total": 10.0}, ["10 is mild, 10 to below 15"], id="at ten"),
-        pytest.param("core-om", {"total": 24.999}, ["24.999 is moderate-to-severe, 20 to below 25"], id="24.999"),
+        pytest.param(
+            "core-om", {"total": 24.999}, ["24.999 is moderate-to-severe, 20 to below 25"], id="24.999"
+        ),
         pytest.param("core-om", {"total": 25.0}, ["25 is severe, 25 to 40"], id="at 25"),
-        pytest.param("scs", {"total": 3.5}, ["3.5 is moderate, 2.5 to 3.5 (author's rough guide)"], id="edge"),
+        pytest.param(
+            "scs", {"total": 3.5}, ["3.5 is moderate, 2.5 to 3.5 (author's rough guide)"], id="edge"
+        ),
         pytest.param(
             "scs",
             {"total": 3.505},
-            ["3.505 lies between the published bands moderate, 2.5 to 3.5 and high, 3.51 to 5 "
-             "(author's rough guide)"],
+            [
+                "3.505 lies between the published bands moderate, 2.5 to 3.5 and high, 3.51 to 5 "
+                "(author's rough guide)"
+            ],
             id="a gap that the published bands leave is told, not filled",
         ),
         pytest.param("phq-9", {"total": NA}, [], id="not scored, not interpreted"),
-        pytest.param("dass-21", {"anxiety": 8.0, "total": 30.0}, ["8 is mild, 8 to 9"], id="no band of a total"),
+        pytest.param(
+            "dass-21", {"anxiety": 8.0, "total": 30.0}, ["8 is mild, 8 to 9"], id="no band of a total"
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_band_is_told_with_its_edges_and_the_name_of_its_set(form, scores, texts):
     assert said(form, scores, "band") == texts
 
@@ -131,8 +145,9 @@ def test_a_published_cutoff_of_a_score_that_is_switched_off_stays_silent():
     scores = {"symptom-distress": 40.0, "total": 70.0}
     assert said("oq-45", scores, "cut-off") == []
     assert [text[:26] for text in said("oq-45", scores, "cut-off", unverified=True)] == [
-        "40 is at or above 36, clin", "70 is at or above 64, clin"
-    ]  # fmt: skip
+        "40 is at or above 36, clin",
+        "70 is at or above 64, clin",
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -222,11 +237,18 @@ def test_the_patterns_of_the_phq_9_and_the_pcl_5():
 @pytest.mark.parametrize(
     ("form", "before", "after", "texts"),
     [
-        pytest.param("core-10", 20, 14.1, ["change of -5.9: no reliable change by 6 (level: 90%)"], id="short"),
-        pytest.param("core-10", 20, 14, ["change of -6: reliable improvement by 6 (level: 90%)"], id="at it"),
-        pytest.param("core-10", 14, 20, ["change of +6: reliable deterioration by 6 (level: 90%)"], id="worse"),
         pytest.param(
-            "ors", 20, 25, ["change of +5: reliable improvement by 5 (level: confidence level not stated)"],
+            "core-10", 20, 14.1, ["change of -5.9: no reliable change by 6 (level: 90%)"], id="short"
+        ),
+        pytest.param("core-10", 20, 14, ["change of -6: reliable improvement by 6 (level: 90%)"], id="at it"),
+        pytest.param(
+            "core-10", 14, 20, ["change of +6: reliable deterioration by 6 (level: 90%)"], id="worse"
+        ),
+        pytest.param(
+            "ors",
+            20,
+            25,
+            ["change of +5: reliable improvement by 5 (level: confidence level not stated)"],
             id="higher is better",
         ),
         pytest.param(
@@ -244,7 +266,7 @@ def test_the_patterns_of_the_phq_9_and_the_pcl_5():
         pytest.param("core-10", 20, NA, [], id="no score after"),
         pytest.param("srs", 40, 20, [], id="the value of the ORS is not that of the SRS"),
     ],
-)  # fmt: skip
+)
 def test_a_change_is_reliable_by_a_published_value_with_its_level(form, before, after, texts):
     readings = interpret_change({"total": before}, {"total": after}, load_scale(form))
     assert [reading.text for reading in readings if reading.status == "published"] == texts

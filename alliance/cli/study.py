@@ -304,7 +304,11 @@ def _summary(found: Any) -> Iterator[str]:
     if found.unused:
         yield f"not used: {', '.join(found.unused)}"
     yield from (f"note: {note}" for note in found.notes)
-    yield "" if found.troubles else "nothing is wrong with this file"
+    yield from (f"doubt: {doubt}" for doubt in found.doubts)
+    if found.troubles or found.impossible:
+        yield ""
+    else:
+        yield f"nothing {'else ' if found.doubts else ''}is wrong with this file"
 
 
 def _alliance_form(loaded: Loaded, require: Callable[[Scale], None]) -> Scale:

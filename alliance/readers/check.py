@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from alliance.errors import AllianceError, StoreError, Trouble
-from alliance.readers.answers import OUTSIDE, UNREADABLE
-from alliance.readers.columns import Column, find_items, find_keys, guess_pattern, pattern_groups
+from alliance.errors import AllianceError, ScaleError, StoreError, Trouble
+from alliance.readers.answers import OUTSIDE, UNREADABLE, convert, is_blank, rules_for
+from alliance.readers.columns import (
+    Column,
+    find_items,
+    find_keys,
+    guess_pattern,
+    number_items,
+    pattern_groups,
+)
+from alliance.readers.forms import Part
 from alliance.readers.loading import Reading, explore
 from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
@@ -21,7 +32,8 @@ from alliance.readers.problems import Log, counted, empty_rejected
 from alliance.readers.sheets import read_records
 from alliance.readers.table import TextTable, make_table
 from alliance.readers.text import DELIMITER_NAMES
-from alliance.scale import Scale
+from alliance.recognition import CANNOT, Doubt, Evidence, doubts, item_runs, run_of
+from alliance.scale import Scale, find_scales, load_scale, read_definition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +50,8 @@ class Inspection:
     """What a file holds, and everything that is wrong with it.
 
     `problems` has the columns of REJECTED, one dict a cell or row; `troubles` is the same and the rest as an
-    error would say it. The counts are of what could be read.
+    error would say it. The counts are of what could be read. `doubts` is what speaks against the form named;
+    `impossible`: the data cannot be that form as it is printed.
     """
 
     rows: int = 0
@@ -57,6 +70,8 @@ class Inspection:
     problems: tuple[dict[str, Any], ...] = ()
     troubles: tuple[Trouble, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    impossible: bool = False
 
 
 def inspect(
@@ -73,13 +88,19 @@ def inspect(
     StoreError
         If the file cannot be opened at all.
     """
+    options = options or ReadOptions()
     try:
-        reading = explore(path, scale, options=options or ReadOptions(), folders=folders)
+        reading = explore(path, scale, options=options, folders=folders)
     except AllianceError as error:
         if isinstance(error, StoreError):
             raise
         return Inspection(troubles=error.troubles)
-    return _inspection(reading)
+    found = _doubts(reading, scale, options, folders)
+    return replace(
+        _inspection(reading),
+        doubts=tuple(doubt.text for doubt in found),
+        impossible=any(doubt.kind == CANNOT for doubt in found),
+    )
 
 
 def _inspection(reading: Reading) -> Inspection:
@@ -123,6 +144,115 @@ def _roles(reading: Reading) -> Iterator[Role]:
             if column.name not in seen:
                 seen.add(column.name)
                 yield Role(role=f"q{number}", column=column.name, evidence=column.evidence)
+
+
+def _doubts(
+    reading: Reading, scale: Scale | None, options: ReadOptions, folders: Sequence[Path]
+) -> list[Doubt]:
+    """Return what speaks against each form of the file; with several forms, each doubt says its form."""
+    found = [
+        (part.scale, _evidence(reading, part, part.scale, options))
+        for part in reading.parts
+        if part.scale is not None
+    ]
+    if scale is None and reading.mapping.scale and "scale" not in reading.keys:
+        scale = load_scale(reading.mapping.scale, folders=folders)
+    if scale is not None and not found:
+        found = [(scale, _evidence_of_columns(reading, scale))]
+    known = _known_scales(folders) if found else {}
+    told = [(each, doubt) for each, evidence in found for doubt in doubts(evidence, each, known)]
+    if len(found) == 1:
+        return [doubt for _, doubt in told]
+    return [replace(doubt, text=f"{each.id}: {doubt.text}") for each, doubt in told]
+
+
+def _known_scales(folders: Sequence[Path]) -> dict[str, Scale]:
+    """Return every definition that can be read; a broken one is told where it is asked for."""
+    known: dict[str, Scale] = {}
+    with contextlib.suppress(ScaleError):
+        for name, path in find_scales(folders).items():
+            with contextlib.suppress(ScaleError):
+                known[name] = read_definition(path)
+    return known
+
+
+def _evidence(reading: Reading, part: Part, scale: Scale, options: ReadOptions) -> Evidence:
+    """Return what a file says of the form it was read as, with the numbers beyond the range of that form."""
+    rules = rules_for(scale, reading.mapping, options.missing)
+    unbounded = replace(rules, scale=replace(scale, min=-math.inf, max=math.inf, item_ranges={}))
+    observed = part.answers.numbers.copy()
+    outside = part.answers.kinds == OUTSIDE
+    observed[outside] = convert(part.entries.texts[outside], unbounded).numbers
+    case = part.entries.keys["case"]
+    names, columns = _item_names(reading, part, scale)
+    return Evidence(
+        names=names,
+        columns=columns,
+        stated=_stated(reading, scale),
+        observed=observed,
+        answers=part.answers.numbers,
+        cases=pd.factorize(case.mask(case == ""))[0],
+    )
+
+
+def _evidence_of_columns(reading: Reading, scale: Scale) -> Evidence:
+    """Return what a file says by its columns alone, none of which could be read as the items of the form."""
+    names, columns = _item_names(reading, None, scale)
+    none, cases = np.zeros((scale.n_items, 0)), np.zeros(0, dtype=np.int64)
+    stated = _stated(reading, scale)
+    return Evidence(names=names, columns=columns, stated=stated, observed=none, answers=none, cases=cases)
+
+
+def _stated(reading: Reading, scale: Scale) -> tuple[str, ...]:
+    """Return what the scale column calls the forms, if none of them is the one that was named."""
+    column = reading.keys.get("scale")
+    words = () if column is None else tuple(filter(None, pd.unique(reading.table.columns[column.place])))
+    return () if scale.id in {word.casefold() for word in words} else words
+
+
+def _item_names(reading: Reading, part: Part | None, scale: Scale) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the items that were read, and of all the items of the file; empty = not known.
+
+    A mapping says itself which columns are the items, and with a scale column several forms share them.
+    """
+    if reading.mapping.pattern:
+        return _names_by_pattern(reading)
+    by_row = part is not None and part.entries.shape == "one answer a row"
+    candidates = _item_ids(reading) if by_row else _filled_columns(reading)
+    runs = item_runs(candidates)
+    if part is None:
+        runs = runs or item_runs(_item_ids(reading))
+        names = next(iter(runs.values())) if len(runs) == 1 else ()
+    elif by_row:
+        names = tuple(number_items(candidates, scale.n_items))
+    else:
+        names = tuple(column.name for column in part.entries.columns.values())
+    mapped = any(re.fullmatch(r"q\d+", role) for role in reading.mapping.columns)
+    unknown = mapped or "scale" in reading.keys or not names
+    return names, () if unknown else run_of(names[0], runs)
+
+
+def _names_by_pattern(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    pattern = reading.mapping.pattern
+    numbers = sorted({number for _, number in pattern_groups(reading.table.names, pattern)})
+    names = tuple(pattern.replace("{item}", str(number)) for number in numbers)
+    return names, names if numbers == list(range(1, len(numbers) + 1)) else ()
+
+
+def _item_ids(reading: Reading) -> list[str]:
+    """Return the different cells of the item column of a file with one answer a row."""
+    column = reading.keys.get("item")
+    return [] if column is None else list(pd.unique(reading.table.columns[column.place]))
+
+
+def _filled_columns(reading: Reading) -> list[str]:
+    """Return the columns that hold anything and have no other role."""
+    table, taken = reading.table, {column.place for column in reading.keys.values()}
+    return [
+        name
+        for place, name in enumerate(table.names)
+        if name and place not in taken and not is_blank(table.columns[place]).all()
+    ]
 
 
 def draft_mapping(
