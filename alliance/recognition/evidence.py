@@ -83,7 +83,7 @@ class Seen:
         return int(self.counts[beyond].sum())
 
     def fits(self, scale: Scale, *, but: float = 0.0) -> bool:
-        """Return whether every answer, but for a share of slips, can be one of `scale`, a form of one range."""
+        """Return whether the answers, but for a share of slips, can be those of a form of one range."""
         whole = not scale.whole or bool((np.abs(self.values - np.round(self.values)) <= TOLERANCE).all())
         return whole and not scale.item_ranges and self.n_beyond(scale) <= but * self.n
 
@@ -113,12 +113,12 @@ def range_of(scale: Scale) -> tuple[float, float]:
     return scale.min, scale.max
 
 
-def by_range(scales: Iterable[Scale]) -> str:
-    """Return the forms by their range: `1 to 7: wai-s, wai-s-therapist`."""
+def by_range(scales: Iterable[Scale]) -> dict[str, list[Scale]]:
+    """Return the range in words → the forms that have it, each range once."""
     groups: dict[str, list[Scale]] = {}
     for each in scales:
         groups.setdefault(each.range_text, []).append(each)
-    return "; ".join(f"{text}: {ids(group)}" for text, group in groups.items())
+    return groups
 
 
 def ids(scales: Sequence[Scale]) -> str:

@@ -61,10 +61,11 @@ def has_another_range(seen: Seen | None, scale: Scale, others: Sequence[Scale]) 
     named = [each for each in fitting if each.max - each.min <= narrowest + TOLERANCE]
     if not named:
         return None
+    told = "; ".join(f"{text}: {ids(group)}" for text, group in by_range(named).items())
     low, high = max(seen.low, named[0].min), min(seen.high, named[0].max)
     text = (
         f"answers run from {low:g} to {high:g}; '{scale.id}' is answered {scale.range_text}. "
-        f"Forms of {scale.n_items} items answered {by_range(named)}. "
+        f"Forms of {scale.n_items} items answered {told}. "
         "Name the one that was printed with --scale"
     )
     return Doubt(kind=CANNOT, text=text)
@@ -87,5 +88,6 @@ def fits_two_ranges(seen: Seen | None, scale: Scale, others: Sequence[Scale]) ->
     if not fitting or not (below or above):
         return None
     ends = [f"below {seen.low:g}"] * below + [f"above {seen.high:g}"] * above
-    text = f"no answer is {' or '.join(ends)} among {seen.n}; every answer also fits the forms answered "
-    return Doubt(kind=MAY_NOT, text=f"{text}{by_range(fitting)}. Which form was printed?")
+    told = "; ".join(f"{ids(group)} ({text})" for text, group in by_range(fitting).items())
+    text = f"no answer is {' or '.join(ends)} among {seen.n}; every answer also fits {told}"
+    return Doubt(kind=MAY_NOT, text=f"{text}. Which form was printed?")
