@@ -30,17 +30,17 @@ def draft_definition(
     method: str,
     reverse: Sequence[int] = (),
     subscales: Mapping[str, Sequence[int]] | None = None,
-    example: Mapping[str, Any] | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
     **fields: Any,
 ) -> dict[str, Any]:
-    """Return a definition as a table, with vectors: all at the minimum, all at the maximum, the example.
+    """Return a definition as a table, with vectors: all at the minimum, all at the maximum, the examples.
 
     Parameters
     ----------
     id, name, items, min, max, method, reverse, subscales
         The fields of the definition; `method` is "sum" or "mean", items are numbered from 1.
-    example : mapping, optional
-        A form scored by hand: `answers` in item order ("" = unanswered) and the `scores` they must give.
+    examples : sequence of mappings
+        Forms scored by hand: `answers` in item order ("" = unanswered) and the `scores` they must give.
     **fields
         Any other field of the definition; unless given, the form is a provisional client form of the
         alliance, higher is better, with no licence stated.
@@ -48,7 +48,7 @@ def draft_definition(
     Raises
     ------
     ScaleError
-        If the definition breaks the schema, every breach at once; or if it gives another score than the
+        If the definition breaks the schema, every breach at once; or if it gives another score than an
         example says, with both numbers.
 
     Examples
@@ -66,11 +66,30 @@ def draft_definition(
     table["vectors"] = []
     parse_definition(table, origin=f"{id}.toml")
     table["vectors"] = [_level_vector(table, "min"), _level_vector(table, "max")]
-    table["vectors"] += (
-        [{"answers": list(example["answers"]), "scores": dict(example["scores"])}] if example else []
-    )
+    table["vectors"] += [
+        {"answers": list(example["answers"]), "scores": dict(example["scores"])} for example in examples
+    ]
     _refuse_disagreement(parse_definition(table, origin=f"{id}.toml"))
     return table
+
+
+def telling_forms(*, items: int, min: float, max: float, step: float = 1) -> list[list[float]]:
+    """Return forms to be scored by hand that tell every two items apart: no two answer alike in all of them.
+
+    >>> telling_forms(items=5, min=1, max=3)
+    [[1, 2, 3, 1, 2], [1, 1, 1, 2, 2]]
+    """
+    points = math.floor((max - min) / step + TOLERANCE) + 1
+    width, forms = 1, []
+    while width < items:
+        levels = [item // width % points for item in range(items)]
+        forms.append([_whole(round(min + step * level, 9)) for level in levels])
+        width *= points
+    return forms
+
+
+def _whole(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
 
 
 def definition_text(table: Mapping[str, Any]) -> str:
@@ -137,14 +156,17 @@ def explain(path: Path) -> list[Finding]:
     if wrong:
         return [*found, *(_finding("vectors", "wrong", each) for each in wrong)]
     found.append(_finding("vectors", "ok", f"{len(scale.vectors)} hand-scored forms agree with the key"))
-    open_ends = unproven(scale)
-    proof = [_finding("proof", "unproven", each) for each in open_ends]
-    return found + (
-        proof
-        or [
-            _finding("proof", "ok", "range, method, every reversal and every membership are told by a vector")
-        ]
-    )
+    return found + (_proof(scale) or [_finding("proof", "ok", _PROVEN)])
+
+
+def _proof(scale: Scale) -> list[Finding]:
+    """Return what no vector tells, and the forms to score by hand that would."""
+    proof = [_finding("proof", "unproven", each) for each in unproven(scale)]
+    if not any(word in each["detail"] for each in proof for word in ("reversed", "belong")):
+        return proof
+    forms = telling_forms(items=scale.n_items, min=scale.min, max=scale.max, step=scale.step)
+    told = [f"score by hand, and add to the vectors: answers = {form}" for form in forms]
+    return [*proof, *(_finding("proof", "to do", each) for each in told)]
 
 
 def disagreements(scale: Scale) -> list[str]:
@@ -261,8 +283,7 @@ def _on_one_line(array: re.Match[str]) -> str:
 def _number_or_blank(text: str) -> float | str:
     if not text.strip():
         return ""
-    value = float(text)
-    return int(value) if value.is_integer() else value
+    return _whole(float(text))
 
 
 def _same(value: float, said: float | None) -> bool:
@@ -277,6 +298,7 @@ def _finding(check: str, result: str, detail: str) -> Finding:
     return {"check": check, "result": result, "detail": detail}
 
 
+_PROVEN = "range, method, every reversal and every membership are told by a vector"
 _DEFAULTS = {
     "perspective": "client",
     "construct": "alliance",

@@ -16,6 +16,7 @@ import alliance.places
 from alliance.cli import app
 from alliance.cli import scales as command
 from alliance.cli.output import RENDERERS, emit, markdown_text, table_text
+from alliance.cli.questions import hand_score
 from alliance.errors import AllianceError, ScaleError, StoreError, UsageError
 from alliance.places import bundled
 
@@ -59,6 +60,10 @@ def refused(kind, *arguments, **options):
             id="and shown on request",
         ),
         pytest.param("scales_show_core-10.md", ["show", "core-10", "--format", "md"], id="as Markdown"),
+        pytest.param("scales_show_core-om.txt", ["show", "core-om"], id="domains, bands, references, alerts"),
+        pytest.param("scales_show_oq-45.txt", ["show", "oq-45"], id="subscales switched off"),
+        pytest.param("scales_show_scs.txt", ["show", "scs"], id="subscales as answered, a nested total"),
+        pytest.param("scales_show_csq-8.txt", ["show", "csq-8"], id="keyed as printed"),
         pytest.param("scales_check.txt", ["check", str(bundled("scales") / "wai.toml")], id="check"),
     ],
 )
@@ -94,7 +99,7 @@ def test_list_as_json_names_every_form_with_its_facts():
 def test_a_remembered_number_appears_only_on_request():
     facts = json.loads(run("scales", "show", "ors", "--format", "json"))
     assert [fact["value"] for fact in facts if "28" in fact["value"]] == []
-    assert {"field": "not shown", "value": "1 unverified; --include-unverified prints it"} in facts
+    assert {"field": "not shown", "value": "2 unverified; --include-unverified prints them"} in facts
     asked = json.loads(run("scales", "show", "ors", "--include-unverified", "--format", "json"))
     assert [fact["value"] for fact in asked if "28" in fact["value"]] == [
         "total below 28, ages 13 to 17: clinical range; 28 itself does not count "
@@ -128,13 +133,13 @@ def test_the_tolerance_and_the_parts_of_a_total_are_told(tmp_path):
     assert facts["total"] == "mean of the subscales bond, task, 1 to 5"
     assert facts["subscale bond"] == "mean of items 1 2, 1 to 5"
     assert facts["unanswered items"] == (
-        "up to 1 in a subscale, up to 2 in the total; the others are scaled up, and marked prorated"
+        "up to 1 in bond, 1 in task, 2 in total; the others are scaled up, and marked prorated"
     )
 
 
 def test_an_unknown_form_is_refused_with_the_nearest():
     assert refused(ScaleError, "scales", "show", "wai-srr").startswith(
-        "error: unknown scale 'wai-srr'\nhint: did you mean 'wai-sr'? known: arm-5, core-10,"
+        "error: unknown scale 'wai-srr'\nhint: did you mean 'wai-sr'? known: arm-5, authenticity, bsi-18,"
     )
 
 
@@ -161,7 +166,7 @@ def test_new_writes_a_file_only_its_owner_can_read(tmp_path):
     path = tmp_path / "forms" / "deep" / "mini.toml"
     options = ["--reverse", "4", "--subscale", "bond=1,2", "--subscale", "task=3,4", "--construct", "session"]
     text = run(*NEW, *options, "--example", "1,2,3,5=bond:1.5,task:2,total:1.75", "-o", str(path))
-    assert text == f"wrote {path}; now state its source and licence, and run: alliance scales check {path}\n"
+    assert text == f"wrote {path}; now run: alliance scales check {path}\n"
     table = tomllib.loads(path.read_text("utf-8"))
     assert (table["reverse"], table["subscales"]) == ([4], {"bond": [1, 2], "task": [3, 4]})
     assert (table["min"], table["max"], table["construct"]) == (1, 5, "session")
@@ -225,12 +230,115 @@ def test_new_refuses_a_subscale_without_items():
 
 def test_new_asks_for_what_is_not_given(monkeypatch, tmp_path):
     monkeypatch.setattr(command, "_at_terminal", lambda: True)
-    answers = ["mini", "Mini form", "4", "1", "5", "sum", "4", "bond=1,2", "task=3,4", "", "1,2,3,5=total:7"]
-    run("scales", "new", "-o", str(tmp_path / "mini.toml"), input="\n".join(answers) + "\n")
+    answers = ["mini", "Mini form", "4", "1", "3", "mean", "4", "bond=1,2", "task=3,4", ""]
+    answers += ["1=never", "3=always", "", "Somebody (2020)", "", "the manual", "a page", ""]
+    # The forms to score by hand: 1 2 3 1, then 1 1 1 2; the second task score is left out.
+    answers += ["1.5", "3", "9/4", "1", "", "5/4"]
+    text = run("scales", "new", "-o", str(tmp_path / "mini.toml"), input="\n".join(answers) + "\n")
+    assert "answers 1, 2, 3, 1\n" in text
     table = tomllib.loads((tmp_path / "mini.toml").read_text("utf-8"))
-    assert (table["method"], table["reverse"]) == ("sum", [4])
+    assert (table["method"], table["reverse"], table["anchors"]) == (
+        "mean",
+        [4],
+        {"1": "never", "3": "always"},
+    )
     assert table["subscales"] == {"bond": [1, 2], "task": [3, 4]}
-    assert table["vectors"][2]["scores"] == {"total": 7}
+    assert (table["citation"], table["licence"]) == ("Somebody (2020)", "not stated")
+    assert table["sources"] == ["the manual", "a page"]
+    assert table["vectors"][2:] == [
+        {"answers": [1, 2, 3, 1], "scores": {"bond": 1.5, "task": 3, "total": 2.25}},
+        {"answers": [1, 1, 1, 2], "scores": {"bond": 1, "total": 1.25}},
+    ]
+
+
+def test_new_refuses_what_the_hand_scored_otherwise(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "_at_terminal", lambda: True)
+    given = ["--citation", "x", "--licence", "x", "--source", "x", "--reverse", "", "--subscale", "a=1,2,3,4"]
+    message = refused(
+        ScaleError,
+        *NEW,
+        *given,
+        "--anchor",
+        "1=never",
+        "-o",
+        str(tmp_path / "x.toml"),
+        input="2.5\n2.6\n",
+    )
+    assert "  vectors[3]: the key gives total 2.5, the vector 2.6\n" in message
+    assert not (tmp_path / "x.toml").exists()
+
+
+@pytest.mark.parametrize("text", ["x", "1/0", "1/x"])
+def test_a_score_that_is_no_number_is_refused(text):
+    with pytest.raises(UsageError) as caught:
+        hand_score("bond", text)
+    assert str(caught.value) == f"error: the score bond must be a number, such as 2.5 or 19/3, got '{text}'"
+
+
+@pytest.mark.parametrize("text", ["never", "=never", "1="])
+def test_an_answer_word_without_its_number_is_refused(text):
+    assert refused(UsageError, *NEW, "--anchor", text) == (
+        f"error: --anchor must be a number and its word, such as 1=never, got '{text}'"
+    )
+
+
+def test_new_takes_tolerance_authority_and_several_examples(tmp_path):
+    path = tmp_path / "mini.toml"
+    options = ["--total-missing-max", "1", "--citation", "A (2020)", "--licence", "free", "--source", "A"]
+    run(*NEW, *options, "--example", "1,2,3,4=total:2.5", "--example", "1,,3,5=total:3", "-o", str(path))
+    table = tomllib.loads(path.read_text("utf-8"))
+    assert (table["total_missing_max"], table["citation"], table["licence"]) == (1, "A (2020)", "free")
+    assert [vector["scores"]["total"] for vector in table["vectors"]] == [1, 5, 2.5, 3]
+
+
+def test_list_filters_by_construct_and_refuses_an_unknown_one():
+    listed = json.loads(run("scales", "list", "--construct", "satisfaction", "--format", "json"))
+    assert [form["id"] for form in listed] == ["csq-8", "csq-8-position"]
+    message = refused(UsageError, "scales", "list", "--construct", "mood")
+    assert message.startswith("error: --construct is one of alliance, outcome, relationship,")
+
+
+def test_the_forms_on_hold_are_listed_with_the_reason():
+    listed = json.loads(run("scales", "list", "--held", "--format", "json"))
+    assert len(listed) >= 20
+    assert all(row["on hold because"] for row in listed)
+    assert "star-p" in " ".join(row["ids"] for row in listed).split()
+
+
+def test_a_form_on_hold_is_shown_with_the_reason_and_the_way_out():
+    facts = {
+        row["field"]: row["value"] for row in json.loads(run("scales", "show", "star-p", "--format", "json"))
+    }
+    assert facts["status"] == "ON HOLD: not bundled, no score is given"
+    assert facts["own definition"] == (
+        "if you own its manual, write a definition from it: `alliance scales new --id star-p`"
+    )
+    assert facts["on hold because"]
+    assert facts["would be released by"]
+
+
+def test_an_own_definition_of_a_form_on_hold_is_shown_as_itself(tmp_path):
+    arguments = [*NEW[:3], "star-p", *NEW[4:]]
+    run(*arguments, "-o", str(tmp_path / "star-p.toml"))
+    assert "Mini form" in run("scales", "show", "star-p", "--scales", str(tmp_path))
+
+
+def test_a_derived_reliable_change_is_shown_from_what_is_given():
+    facts = run("scales", "show", "srs", "--sd", "5", "--reliability", "0.84", "--format", "json")
+    # 1.96 * sqrt(2) * 5 * 0.4 = 5.544
+    assert [row["value"] for row in json.loads(facts) if row["field"] == "reliable change"] == [
+        "total 5.544 or more; level: 95% (derived, not published; computed from SD 5 and reliability 0.84 "
+        "(given on the command line))"
+    ]
+
+
+def test_ones_own_texts_are_printed_and_go_nowhere_else(tmp_path):
+    texts = tmp_path / "mine.txt"
+    texts.write_text("first of mine\nsecond of mine\nthird of mine\nfourth of mine\n", encoding="utf-8")
+    facts = json.loads(run("scales", "show", "srs", "--texts", str(texts), "--format", "json"))
+    own = [row["value"] for row in facts if re.fullmatch(r"item \d+", row["field"])]
+    assert own == ["first of mine", "second of mine", "third of mine", "fourth of mine"]
+    assert "of mine" not in run("scales", "show", "srs")
 
 
 def test_the_program_tells_a_users_mistake_on_stderr_with_its_exit_code():

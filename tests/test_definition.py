@@ -81,13 +81,13 @@ def test_a_draft_is_provisional_and_claims_nothing():
 
 
 def test_a_draft_keeps_the_form_scored_by_hand():
-    assert draft_definition(**KEY, example=BY_HAND)["vectors"][2] == BY_HAND
+    assert draft_definition(**KEY, examples=[BY_HAND])["vectors"][2] == BY_HAND
 
 
 def test_a_draft_that_disagrees_with_the_hand_shows_both_numbers():
     wrong = {"answers": [1, 2, 3, 5], "scores": {"bond": 1.5, "task": 4, "total": ""}}
     with pytest.raises(ScaleError) as caught:
-        draft_definition(**KEY, example=wrong)
+        draft_definition(**KEY, examples=[wrong])
     assert str(caught.value) == (
         "error: the example scored by hand disagrees with 'mini'\n"
         "  vectors[3]: the key gives task 2, the vector 4\n"
@@ -110,7 +110,7 @@ def test_a_draft_that_breaks_the_schema_names_every_breach():
 
 def test_an_example_of_another_length_is_a_breach():
     with pytest.raises(ScaleError) as caught:
-        draft_definition(**KEY, example={"answers": [1, 2], "scores": {"total": 1}})
+        draft_definition(**KEY, examples=[{"answers": [1, 2], "scores": {"total": 1}}])
     assert caught.value.troubles[0].where == ("vectors[3]: has 2 answers for 4 items",)
 
 
@@ -123,7 +123,7 @@ def test_a_draft_does_not_change_its_arguments():
 
 def test_the_text_of_a_draft_reads_back_as_the_draft():
     example = {"answers": [1, "", 3, 5], "scores": {"bond": "", "task": 2}}
-    table = draft_definition(**KEY | {"name": 'A "quoted" name, ü'}, example=example)
+    table = draft_definition(**KEY | {"name": 'A "quoted" name, ü'}, examples=[example])
     text = definition_text(table)
     assert tomllib.loads(text) == table
     assert 'answers = [1, "", 3, 5]' in text
@@ -197,11 +197,12 @@ def test_explain_names_what_no_vector_can_tell(tmp_path):
         ("proof", "unproven", "item 2 of bond could belong to task"),
         ("proof", "unproven", "item 3 of task could belong to bond"),
         ("proof", "unproven", "item 4 of task could belong to bond"),
+        ("proof", "to do", "score by hand, and add to the vectors: answers = [1, 2, 3, 4]"),
     ]
 
 
 def test_explain_is_satisfied_by_one_form_that_tells_the_items_apart(tmp_path):
-    table = draft_definition(**KEY, example=BY_HAND)
+    table = draft_definition(**KEY, examples=[BY_HAND])
     table["vectors"].append({"answers": [1, "", 3, 5], "scores": {"bond": "", "total": ""}})
     assert explained(written(tmp_path, table))[2:] == [PROVEN]
 

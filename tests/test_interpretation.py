@@ -128,7 +128,8 @@ def test_the_official_scorer_compares_after_rounding():
     texts = said("ccaps-34", {"eating-concerns": 5 / 3}, "cut-off")
     high = [text for text in texts if "high cut" in text and "2025" in text]
     assert high == [
-        "1.667, rounded to 1.67, is at or above 1.67, high cut in students, norm year 2025; 1.67 itself counts"
+        "1.667, rounded to 1.67, is at or above 1.67, high cut in students, norm year 2025; "
+        "1.67 itself counts"
     ]
 
 

@@ -157,7 +157,7 @@ def formulas(table, name):
 
 
 LIMITED_BY_THE_FORM = 17
-"""Tolerance of the CCAPS distress index: what limits it is the form's rule, so no vector can tell 17 from 18."""
+"""Tolerance of the CCAPS distress index. The rule of the form limits it: no vector can tell 17 from 18."""
 
 
 def texts(value):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +10,18 @@ import typer
 
 from alliance.cli.options import ReliabilityOption, SdOption, TextsOption, UnverifiedOption, own_texts
 from alliance.cli.output import Format, FormatOption, emit
-from alliance.errors import ScaleError, StoreError, UsageError
+from alliance.cli.questions import (
+    Asked,
+    anchors,
+    authority,
+    examples,
+    given,
+    item_numbers,
+    subscales,
+    tidy,
+    write_new,
+)
+from alliance.errors import ScaleError
 
 if TYPE_CHECKING:
     from alliance.scale import Scale
@@ -28,20 +36,52 @@ ScalesOption = Annotated[
 
 
 @app.command("list")
-def list_scales(scales: ScalesOption = None, format: FormatOption = Format.TABLE) -> None:
+def list_scales(
+    scales: ScalesOption = None,
+    construct: Annotated[
+        str | None, typer.Option(help="Only forms that measure this, such as alliance or outcome.")
+    ] = None,
+    held: Annotated[bool, typer.Option("--held", help="The forms on hold instead, and why.")] = False,
+    format: FormatOption = Format.TABLE,
+) -> None:
     """List every known form.
 
-    Example: alliance scales list --format json
+    Example: alliance scales list --construct alliance
     """
+    from alliance.cli.options import one_of
     from alliance.scale import find_scales, read_definition
+    from alliance.schema import CONSTRUCTS
 
+    one_of("--construct", construct, CONSTRUCTS)
+    if held:
+        _list_held(construct, format)
+        return
     known = [read_definition(path) for _, path in sorted(find_scales(scales or ()).items())]
+    chosen = [scale for scale in known if construct in {None, scale.construct}]
     if format is Format.TABLE:
         emit(
-            [{"id": scale.id, "form": _card(scale)} for scale in known], columns=("id", "form"), format=format
+            [{"id": scale.id, "form": _card(scale)} for scale in chosen],
+            columns=("id", "form"),
+            format=format,
         )
     else:
-        emit([_list_row(scale) for scale in known], columns=LIST, format=format)
+        emit([_list_row(scale) for scale in chosen], columns=LIST, format=format)
+
+
+def _list_held(construct: str | None, format: Format) -> None:
+    from alliance.held import held_forms
+
+    rows = [
+        {
+            "ids": " ".join(form.ids),
+            "name": form.name,
+            "construct": form.construct,
+            "on hold because": form.why,
+        }
+        for form in held_forms()
+        if construct in {None, form.construct}
+    ]
+    emit(rows, columns=("ids", "name", "construct", "on hold because"), format=format)
 
 
 @app.command()
@@ -57,7 +97,9 @@ def show(
     reliability: ReliabilityOption = None,
     format: FormatOption = Format.TABLE,
 ) -> None:
-    """Show the key, range, cut-offs and sources of a form; of a form on hold, why it is.
+    """Show the key, cut-offs and sources of a form.
+
+    Of a form on hold: why it is, and how to write a definition of your own.
 
     Example: alliance scales show wai-sr
     """
@@ -112,11 +154,22 @@ def new(
     subscale: Annotated[
         list[str] | None, typer.Option(help="A subscale, such as goal=4,6,8; may be repeated.")
     ] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(help="A printed answer word, such as 1=never; may be repeated.")
+    ] = None,
     perspective: Annotated[str, typer.Option(help="client, therapist or observer.")] = "client",
     construct: Annotated[str, typer.Option(help="alliance, outcome, relationship, …")] = "alliance",
     direction: Annotated[str, typer.Option(help="higher_is_better or higher_is_worse.")] = "higher_is_better",
     step: Annotated[float, typer.Option(help="The smallest difference of two answers.")] = 1,
-    example: Annotated[str | None, typer.Option(help="A form scored by hand, such as 1,2,3=total:6.")] = None,
+    missing_max: Annotated[int, typer.Option(help="Unanswered items a subscale may have.")] = 0,
+    total_missing_max: Annotated[int, typer.Option(help="Unanswered items the total may have.")] = 0,
+    citation: Annotated[str | None, typer.Option(help="The paper the form comes from.")] = None,
+    licence: Annotated[str | None, typer.Option(help="The terms of the form.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Where the key was seen; may be repeated.")] = None,
+    example: Annotated[
+        list[str] | None,
+        typer.Option(help="A form scored by hand, such as 1,2,3=total:6; may be repeated."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The file to write.  [default: ID.toml in your folder]"),
@@ -124,95 +177,40 @@ def new(
 ) -> None:
     """Begin a definition of your own form.
 
-    What is not given is asked for. The file is readable by its owner only and replaces no other.
+    What is not given is asked for, with forms to score by hand that prove the key. The file is readable by
+    its owner only and replaces no other.
 
     Example: alliance scales new --id my-form --name "My form" --items 3 --min 1 --max 5 --method mean
     --reverse 3 --example "1,2,3=total:2" -o my-form.toml
     """
     from alliance import places
-    from alliance.definition import definition_text, draft_definition, read_example
+    from alliance.definition import definition_text, draft_definition
 
-    asked = _Asked(interactive=_at_terminal())
+    asked = Asked(interactive=_at_terminal())
     fields: dict[str, Any] = {
         "id": asked.need("--id", id, "Id, lower-case words joined by hyphens"),
         "name": asked.need("--name", name, "Name as printed on the form"),
         "items": asked.need("--items", items, "Number of items", kind=int),
-        "min": _tidy(asked.need("--min", min, "Lowest answer", kind=float)),
-        "max": _tidy(asked.need("--max", max, "Highest answer", kind=float)),
+        "min": tidy(asked.need("--min", min, "Lowest answer", kind=float)),
+        "max": tidy(asked.need("--max", max, "Highest answer", kind=float)),
         "method": asked.need("--method", method, "Score is the sum or the mean"),
-        "reverse": _numbers("--reverse", asked.may(reverse, "Reversed items, such as 3,5 (empty: none)")),
-        "subscales": _subscales(asked.several(subscale, "A subscale, such as goal=4,6,8 (empty: no more)")),
+        "reverse": item_numbers("--reverse", asked.may(reverse, "Reversed items, such as 3,5 (empty: none)")),
+        "subscales": subscales(asked.several(subscale, "A subscale, such as goal=4,6,8 (empty: no more)")),
         "perspective": perspective,
         "construct": construct,
         "direction": direction,
-        **({"step": step} if step != 1 else {}),
+        **given(step=(step, 1), missing_max=(missing_max, 0), total_missing_max=(total_missing_max, 0)),
+        **anchors(asked.several(anchor, "An answer word, such as 1=never (empty: no more)")),
+        **authority(asked, citation, licence, source),
     }
-    scored = asked.may(example, "A form scored by hand, such as 1,2,3=total:6 (empty: none)")
-    table = draft_definition(**fields, example=read_example(scored) if scored else None)
+    table = draft_definition(**fields, examples=examples(asked, fields, example))
     path = output or places.user_folder() / f"{table['id']}.toml"
-    _write_new(path, definition_text(table))
-    typer.echo(f"wrote {path}; now state its source and licence, and run: alliance scales check {path}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """Answers from options, or from the person at the terminal."""
-
-    interactive: bool
-
-    def need(self, option: str, given: Any, question: str, *, kind: Callable[[str], Any] = str) -> Any:
-        if given is not None:
-            return given
-        if not self.interactive:
-            message = f"{option} is missing, and there is no terminal to ask at"
-            raise UsageError(message, hint="`alliance scales new --help` shows an example")
-        return typer.prompt(question, type=kind)
-
-    def may(self, given: str | None, question: str) -> str:
-        if given is None and self.interactive:
-            return str(typer.prompt(question, default="", show_default=False))
-        return given or ""
-
-    def several(self, given: list[str] | None, question: str) -> list[str]:
-        if given or not self.interactive:
-            return given or []
-        return list(iter(lambda: self.may(None, question), ""))
+    write_new(path, definition_text(table))
+    typer.echo(f"wrote {path}; now run: alliance scales check {path}")
 
 
 def _at_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(cell) for cell in text.replace(" ", ",").split(",") if cell]
-    except ValueError:
-        message = f"{option} must be item numbers such as 3,5, got '{text}'"
-        raise UsageError(message) from None
-
-
-def _subscales(texts: list[str]) -> dict[str, list[int]]:
-    return {
-        name.strip(): _numbers("--subscale", items) for name, _, items in (t.partition("=") for t in texts)
-    }
-
-
-def _tidy(value: float) -> float:
-    return int(value) if float(value).is_integer() else value
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Write `text` to a file that only its owner can read, and never over another one."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        message = (
-            f"'{path}' is there already" if path.exists() else f"cannot write '{path}': {error.strerror}"
-        )
-        raise StoreError(message, hint="give another file with -o; nothing is overwritten") from None
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
 
 
 def _list_row(scale: Scale) -> dict[str, object]:

@@ -109,6 +109,8 @@ def require_alliance(scale: Scale) -> None:
     """Raise UsageError unless falls of this form's scores can mean a rupture."""
     if not scale.measures_alliance:
         message = f"'{scale.id}' measures {scale.construct}: a fall of its score is no rupture"
+        if scale.total is None:
+            message = f"'{scale.id}' has no total: a fall of its scores cannot be judged"
         raise UsageError(message, hint="flag an alliance form, such as wai-sr or srs")
 
 
