@@ -27,7 +27,8 @@ LAYERS = {
     "interpretation": {"claims", "courses", "scale"},
     "rupture": {"special", "claims", "errors", "courses", "frames", "psychometrics", "scale"},
     "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
-    "readers": {"arrow", "errors", "frames", "scale", "scoring"},
+    "recognition": {"scale"},
+    "readers": {"arrow", "errors", "frames", "recognition", "scale", "scoring"},
     "report": {"arrow", "errors", "frames"},
     "simulate": {"errors", "scale"},
     "study": {

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from readers_helpers import mapped, write
 
+from alliance.cli.study import _summary
 from alliance.places import bundled
-from alliance.readers import ReadOptions, inspect, read_mapping
+from alliance.readers import Inspection, ReadOptions, inspect, read_mapping
 from alliance.recognition import Doubt, Evidence, doubts, item_runs, run_of
 from alliance.scale import find_scales, load_scale, parse_definition, read_definition
 
@@ -220,6 +221,12 @@ def test_a_form_of_another_construct_is_not_asked_about():
     assert texts(LONG, {1: 100, 5: 100}, known=known) == []
 
 
+def test_a_few_answers_beyond_the_range_end_the_question():
+    known = library(form("from-2", 2, 6))
+    assert len(texts(SHORT, {2: 100, 5: 100}, known=known)) == 1
+    assert texts(SHORT, {2: 100, 5: 100, 6: 2}, known=known) == []
+
+
 def test_each_competing_range_is_told_once():
     known = library(form("a", 1, 5), form("b", 1, 5), form("c", 1, 6))
     told = texts(LONG, {1: 100, 5: 100}, known=known)
@@ -383,6 +390,8 @@ def test_forms_without_a_case_or_with_an_open_item_do_not_count():
     assert texts(TWO, answers=answers, cases=np.where(cases == 7, -1, cases)) == []
     answers[1, 7] = NA
     assert texts(TWO, answers=answers, cases=cases) == []
+    answers, cases = np.hstack([pair(-0.9, 20), [[4.0], [NA]]]), np.arange(21)
+    assert len(texts(TWO, answers=answers, cases=cases)) == 1
 
 
 def test_an_item_that_does_not_vary_says_nothing():
@@ -503,6 +512,17 @@ def test_a_score_that_turns_nothing_is_judged_as_it_is_formed():
     assert without_numbers(honest(parts, {})) == [
         "in 'warm' item 5 runs against the rest (item-rest r R, 40 cases): look whether it was reversed by "
         "hand, or whether the columns are in another order"
+    ]
+
+
+def test_an_item_with_a_longer_range_weighs_no_more_than_another():
+    own = form("own", 1, 5, item_ranges={"4": [0, 100]})
+    answers, cases = study(own)
+    answers[3] = np.random.default_rng(3).integers(0, 101, size=len(cases))
+    answers[4] = 6 - answers[4]
+    assert without_numbers(texts(own, answers=answers, cases=cases)) == [
+        "item 5 runs against the rest (item-rest r R, 40 cases): look whether it was reversed by hand, or "
+        "whether the columns are in another order"
     ]
 
 
@@ -702,6 +722,27 @@ def test_columns_of_phq_9_checked_as_gad_7_are_told_although_the_file_is_refused
             ["the file calls the form SEQ_5; that is 'seq-5', not 'srs'"],
             id="the scale column",
         ),
+        pytest.param(
+            "id1,id2,id3," + ",".join(columns(13, "x")) + "\nA,1,2026-01-31" + ",1" * 13 + "\n",
+            "wai-sr",
+            'columns = {case = "id1", session = "id2", date = "id3"}',
+            ["the file has 13 items, x1 to x13; 'wai-sr' has 12. Forms of 13 items: …"],
+            id="columns with another role are no items",
+        ),
+        pytest.param(
+            "case,session,x1,x2,x3,x4,x5,y1,y2,y3,y4,y5\nA,1,1,1,1,1,1,1,1,1,1,1\n",
+            "srs",
+            "",
+            [],
+            id="two groups that could be items",
+        ),
+        pytest.param(
+            "case,x1_s1,x2_s1,x3_s1,x6_s1,x7_s1\nA,1,1,1,1,1\n",
+            "srs",
+            'pattern = "x{item}_s{session}"',
+            [],
+            id="wide with gaps",
+        ),
         pytest.param("name,age\nErika,40\n", "srs", "", [], id="no items at all"),
     ],
 )
@@ -731,23 +772,40 @@ def test_the_form_a_mapping_names_is_doubted_too(tmp_path):
     assert found.impossible
 
 
-def test_a_broken_definition_of_ones_own_does_not_stop_a_check(tmp_path):
-    folder = tmp_path / "own"
-    folder.mkdir()
-    (folder / "broken.toml").write_text("items = 3", encoding="utf-8")
-    file = table(*study(BUNDLED["wai-s"], turned=[4, 10]), folder=tmp_path)
-    assert len(inspect(file, BUNDLED["wai-s"], folders=[folder]).doubts) == 1
+def test_with_a_scale_column_the_form_a_mapping_names_is_not_asked_for(tmp_path):
+    file = write(tmp_path, "case,session,scale,q1,q2,q3\nA,1,srs,1,1,1\n")
+    found = inspect(file, None, options=ReadOptions(mapping=mapped('scale = "no-such-form"')))
+    assert (found.scales, found.doubts) == (("srs",), ())
 
 
-def test_a_definition_of_ones_own_is_among_the_forms_named(tmp_path):
+def test_forms_of_no_case_do_not_count(tmp_path):
+    file = table(*study(BUNDLED["wai-s"], n_cases=20, turned=[4, 10]), folder=tmp_path)
+    assert len(inspect(file, BUNDLED["wai-s"]).doubts) == 1
+    text = file.read_text(encoding="utf-8").replace("\nC07,", "\n,")
+    assert inspect(write(tmp_path, text), BUNDLED["wai-s"]).doubts == ()
+
+
+def test_a_definition_of_ones_own_is_among_the_forms_named_and_a_broken_one_is_not(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
-    own = bundled("scales") / "k10.toml"
-    (folder / "distress.toml").write_text(
-        own.read_text(encoding="utf-8").replace('"k10"', '"distress"'), encoding="utf-8"
-    )
+    own = (bundled("scales") / "k10.toml").read_text(encoding="utf-8")
+    (folder / "a-broken-one.toml").write_text("items = 3", encoding="utf-8")
+    (folder / "distress.toml").write_text(own.replace('"k10"', '"distress"'), encoding="utf-8")
     file = table(*study(BUNDLED["k10"]), folder=tmp_path)
     assert "distress" in inspect(file, BUNDLED["k10-0-4"], folders=[folder]).doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("doubted", "impossible", "last"),
+    [
+        ((), False, FINE),
+        (("why?",), False, "nothing else is wrong with this file"),
+        (("no.",), True, ""),
+    ],
+)
+def test_a_file_that_cannot_be_the_form_is_never_called_fine(doubted, impossible, last):
+    lines = list(_summary(Inspection(doubts=doubted, impossible=impossible)))
+    assert lines[1:] == [*(f"doubt: {text}" for text in doubted), last]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from alliance.consistency import members, own, parts_of
 from alliance.errors import ScaleError
+from alliance.held import held_forms
 from alliance.places import bundled
 from alliance.scale import load_scale, parse_definition, read_definition
 from alliance.scoring import score_answers
@@ -290,7 +291,19 @@ def test_no_question_and_no_sentence_stands_where_an_item_could(path):
     short += [alert["reason"] for alert in table.get("alerts", [])]
     assert [text for text in texts(table) if "?" in text] == []
     assert [text for text in short if len(text.split()) > 6 or text.endswith(".")] == []
-    assert [text for text in short if re.search(r"\b(I|my|me)\b", text)] == []
+    labels = [row["label"] for kind in ("cutoffs", "criteria") for row in table.get(kind, [])]
+    labels += [step[2] for row in table.get("bands", []) for step in row["steps"]]
+    assert [text for text in labels if len(text.split()) > 10 or text.endswith(".")] == []
+    assert [text for text in texts(table) if re.search(r"(?<![-\w])(I|my|me|we|us)\b", text)] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((bundled("scales") / "held").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_a_form_on_hold_holds_no_wording_either(path):
+    table = table_of(path)
+    assert [text for text in texts(table) if "?" in text] == []
+    assert [text for text in texts(table) if re.search(r"(?<![-\w])(I|my|me|we|us)\b", text)] == []
 
 
 @every_form
@@ -354,9 +367,32 @@ def test_what_is_provisional_and_what_is_switched_off():
     }
 
 
-def test_the_document_lists_every_form_with_its_status_and_no_other():
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| [^|]+ \| (\w+) \|", DOC.read_text("utf-8"), re.MULTILINE)
-    assert dict(rows) == {path.stem: table_of(path)["status"] for path in FILES}
+def shipped_row(scale):
+    off = f" (switched off: {', '.join(scale.unconfirmed)})" if scale.unconfirmed else ""
+    worse = ", higher is worse" if scale.direction == "higher_is_worse" else ""
+    about, answers = f"{scale.construct}{worse}", f"{scale.n_items}, {scale.range_text}"
+    cells = (f"`{scale.id}`", scale.name, scale.status, about, answers, f"{', '.join(scale.scores)}{off}")
+    return f"| {' | '.join((*cells, '; '.join(scale.sources)))} |"
+
+
+def held_row(held):
+    ids = ", ".join(f"`{name}`" for name in held.ids)
+    cells = (ids, held.name, "on hold", held.why, held.release, "; ".join(held.sources))
+    return f"| {' | '.join(cells)} |"
+
+
+def rows_below(heading):
+    section = DOC.read_text("utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_the_document_lists_every_form_with_its_status_and_sources_and_no_other():
+    expected = [shipped_row(read_definition(path)) for path in FILES]
+    assert sorted(rows_below("Forms that are bundled")) == sorted(expected)
+
+
+def test_the_document_lists_every_form_on_hold_with_the_reason_and_no_other():
+    assert rows_below("Forms on hold") == [held_row(held) for held in held_forms()]
 
 
 def test_the_document_names_every_field_of_a_definition():

@@ -95,7 +95,7 @@ def inspect(
         if isinstance(error, StoreError):
             raise
         return Inspection(troubles=error.troubles)
-    found = _doubts(reading, scale, options, folders)
+    found = _doubts(reading, scale, folders)
     return replace(
         _inspection(reading),
         doubts=tuple(doubt.text for doubt in found),
@@ -146,14 +146,10 @@ def _roles(reading: Reading) -> Iterator[Role]:
                 yield Role(role=f"q{number}", column=column.name, evidence=column.evidence)
 
 
-def _doubts(
-    reading: Reading, scale: Scale | None, options: ReadOptions, folders: Sequence[Path]
-) -> list[Doubt]:
+def _doubts(reading: Reading, scale: Scale | None, folders: Sequence[Path]) -> list[Doubt]:
     """Return what speaks against each form of the file; with several forms, each doubt says its form."""
     found = [
-        (part.scale, _evidence(reading, part, part.scale, options))
-        for part in reading.parts
-        if part.scale is not None
+        (part.scale, _evidence(reading, part, part.scale)) for part in reading.parts if part.scale is not None
     ]
     if scale is None and reading.mapping.scale and "scale" not in reading.keys:
         scale = load_scale(reading.mapping.scale, folders=folders)
@@ -176,9 +172,9 @@ def _known_scales(folders: Sequence[Path]) -> dict[str, Scale]:
     return known
 
 
-def _evidence(reading: Reading, part: Part, scale: Scale, options: ReadOptions) -> Evidence:
+def _evidence(reading: Reading, part: Part, scale: Scale) -> Evidence:
     """Return what a file says of the form it was read as, with the numbers beyond the range of that form."""
-    rules = rules_for(scale, reading.mapping, options.missing)
+    rules = rules_for(scale, reading.mapping)
     unbounded = replace(rules, scale=replace(scale, min=-math.inf, max=math.inf, item_ranges={}))
     observed = part.answers.numbers.copy()
     outside = part.answers.kinds == OUTSIDE

@@ -58,7 +58,7 @@ def is_named_otherwise(evidence: Evidence, scale: Scale, others: Sequence[Scale]
     The first words of its own id do not count: `wai_1` may be an item of wai-sr.
     """
     words = scale.id.split("-")
-    own = {_letters("".join(words[:n])) for n in range(1, len(words) + 1)}
+    own = {_letters("".join(words[:n])) for n in range(1, len(words))}
     by_name = {_letters(each.id): each.id for each in others if _letters(each.id) not in own}
     prefixes = Counter(by_name.get(_letters(_prefix(name))) for name in evidence.names)
     named, n = next(((id_, n) for id_, n in prefixes.most_common(1) if id_), ("", 0))

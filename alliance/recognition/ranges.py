@@ -82,7 +82,6 @@ def fits_two_ranges(seen: Seen | None, scale: Scale, others: Sequence[Scale]) ->
     fitting = [
         each
         for each in alike(scale, others, seen)
-        if range_of(each) != range_of(scale)
         if seen.low <= each.min + TOLERANCE and (below or seen.high >= each.max - TOLERANCE)
     ]
     if not fitting or not (below or above):
