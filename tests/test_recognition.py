@@ -65,7 +65,8 @@ def evidence(scale, counts=(), *, answers=None, cases=None, **known):
         flat = [value for value, n in dict(counts).items() for _ in range(n)]
         flat += [NA] * (-len(flat) % scale.n_items)
         answers = np.array(flat, dtype=float).reshape(scale.n_items, -1)
-    inside = (answers >= scale.min) & (answers <= scale.max)
+    low, high = np.array(scale.item_bounds).T[:, :, None]
+    inside = (answers >= low) & (answers <= high)
     return Evidence(
         **{"names": scale.items, **known},
         observed=answers,

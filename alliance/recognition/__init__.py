@@ -33,7 +33,7 @@ def doubts(evidence: Evidence, scale: Scale, known: Mapping[str, Scale]) -> list
     -------
     list of Doubt
         The range first, then the number of items, the names, and items that seem turned already. These are
-        not looked for where the range does not fit: half of their answers would be missing.
+        not looked for where the range does not fit: only the answers within it would be judged.
     """
     others = sorted(
         (each for name, each in known.items() if name != scale.id),
