@@ -34,6 +34,10 @@ def found(**changes):
     "changes",
     [
         pytest.param({"total": {"method": "none"}}, id="no total"),
+        pytest.param({"min": 0, "max": 1}, id="yes and no"),
+        pytest.param(
+            {"step": 3, "vectors": [{"answers": [1, 4, 7, 1, 4, 7], "scores": {}}]}, id="every third number"
+        ),
         pytest.param({"total": {"of": ["bond", "task"]}}, id="total of named subscales"),
         pytest.param({"unconfirmed": ["task"]}, id="a subscale switched off"),
         pytest.param(

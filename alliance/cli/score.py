@@ -190,9 +190,10 @@ def _print_one(
         emit([{**found, "readings": told}], columns=(*found, "readings"), format=format)
         return
     emit([found], columns=tuple(found), format=format)
-    if format is not Format.CSV:
+    lines = list(_lines(readings, form, unverified=unverified))
+    if lines and format is not Format.CSV:
         typer.echo()
-        emit(list(_lines(readings, form, unverified=unverified)), columns=("about", "reading"), format=format)
+        emit(lines, columns=("about", "reading"), format=format)
 
 
 def _lines(readings: Sequence[Reading], form: Scale, *, unverified: bool) -> Iterator[dict[str, Any]]:
