@@ -291,6 +291,17 @@ def test_new_takes_tolerance_authority_and_several_examples(tmp_path):
     assert [vector["scores"]["total"] for vector in table["vectors"]] == [1, 5, 2.5, 3]
 
 
+@pytest.mark.parametrize(
+    ("name", "raters"),
+    [("seq-5", "client or therapist"), ("cors", "client or caregiver"), ("wai-o", "observer")],
+)
+def test_everybody_who_fills_in_a_form_is_named(name, raters):
+    facts = {
+        row["field"]: row["value"] for row in json.loads(run("scales", "show", name, "--format", "json"))
+    }
+    assert facts["filled in by"] == raters
+
+
 def test_list_filters_by_construct_and_refuses_an_unknown_one():
     listed = json.loads(run("scales", "list", "--construct", "satisfaction", "--format", "json"))
     assert [form["id"] for form in listed] == ["csq-8", "csq-8-position"]

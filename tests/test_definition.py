@@ -8,6 +8,7 @@ from alliance.definition import (
     draft_definition,
     explain,
     read_example,
+    telling_forms,
     unproven,
 )
 from alliance.errors import ScaleError, UsageError
@@ -201,6 +202,19 @@ def test_explain_names_what_no_vector_can_tell(tmp_path):
     ]
 
 
+def test_a_score_of_one_item_is_a_sum_as_well_as_a_mean_and_leaves_nothing_open():
+    table = draft_definition(**KEY | {"subscales": {"bond": [1, 2, 3], "task": [4]}})
+    assert not [each for each in unproven(parse_definition(table, origin="x")) if "task could be" in each]
+
+
+def test_forms_to_score_by_hand_tell_every_two_items_apart():
+    assert telling_forms(items=4, min=0, max=1, step=0.5) == [[0, 0.5, 1, 0], [0, 0, 0, 0.5]]
+    for items, low, high in ((12, 1, 7), (34, 0, 4), (45, 0, 1)):
+        forms = telling_forms(items=items, min=low, max=high)
+        assert len(set(zip(*forms, strict=True))) == items
+        assert {answer for form in forms for answer in form} <= set(range(low, high + 1))
+
+
 def test_explain_is_satisfied_by_one_form_that_tells_the_items_apart(tmp_path):
     table = draft_definition(**KEY, examples=[BY_HAND])
     table["vectors"].append({"answers": [1, "", 3, 5], "scores": {"bond": "", "total": ""}})
@@ -216,7 +230,7 @@ def test_explain_is_satisfied_by_one_form_that_tells_the_items_apart(tmp_path):
                 "no vector has every answer at the minimum, 1: the range could be another",
                 "no vector has every answer at the maximum, 5: the range could be another",
                 "bond could be a sum instead of a mean",
-                    "task could be a sum instead of a mean",
+                "task could be a sum instead of a mean",
                 "the total could be a sum instead of a mean",
                 "no vector has an unanswered item: more or fewer could be tolerated",
                 "item 1 could be reversed",

@@ -273,6 +273,15 @@ def test_a_change_is_reliable_by_a_published_value_with_its_level(form, before, 
     assert [reading.text for reading in readings if reading.status == "published"] == texts
 
 
+def test_a_remembered_reliable_change_speaks_only_when_asked():
+    before, after, wsas = {"total": 30.0}, {"total": 20.0}, load_scale("wsas")
+    assert interpret_change(before, after, wsas) == []
+    (reading,) = interpret_change(before, after, wsas, unverified=True)
+    assert reading.text == (
+        "change of -10: reliable improvement by 8 (level: confidence level not stated) (UNVERIFIED)"
+    )
+
+
 def test_a_derived_reliable_change_says_so_and_from_what():
     # The sheet recomputes CORE-10 from alpha .90 and SD 7.7: 6.75 at 95 %.
     (derived,) = [row for row in reliable_changes(load_scale("core-10")) if row.status == "derived"]

@@ -11,6 +11,7 @@ from alliance.places import bundled, user_folder
 from alliance.scale import (
     Formula,
     Vector,
+    find_definition,
     find_scales,
     load_scale,
     parse_definition,
@@ -94,6 +95,47 @@ def test_bounds_and_the_smallest_step_of_task_and_total(changes, bounds, steps):
     scale = demo(**changes)
     assert (scale.bounds("task"), scale.bounds("total")) == bounds
     assert (scale.score_step("task"), scale.score_step("total")) == pytest.approx(steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "bounds", "step"),
+    [
+        pytest.param("who-5-position", "total", (0, 100), 4, id="times 4, minus 20"),
+        pytest.param("dass-21", "stress", (0, 42), 2, id="a doubled sum"),
+        pytest.param("core-om", "total", (0, 40), 10 / 34, id="a mean times 10"),
+        pytest.param("scs", "total", (1, 5), 1 / 5 / 6, id="a mean of means of 4 or 5 items"),
+        pytest.param("ceq", "credibility", (3, 27), 1, id="a sum of items on one range"),
+        pytest.param("ceq", "expectancy", (1, 9), 0.08 / 3, id="a percentage is finer"),
+    ],
+)
+def test_bounds_and_steps_of_bundled_scores(name, score, bounds, step):
+    scale = load_scale(name).with_unconfirmed()
+    assert scale.bounds(score) == pytest.approx(bounds)
+    assert scale.score_step(score) == pytest.approx(step)
+
+
+def test_the_range_in_words_names_items_with_their_own():
+    assert load_scale("ceq").range_text == "1 to 9; items 4 6: 0 to 100"
+    assert load_scale("srs").range_text == "0 to 10"
+
+
+@pytest.mark.parametrize("name", ["here/form", "here\\form", "form.toml"])
+def test_what_looks_like_a_path_is_one(name):
+    assert find_definition(name) == Path(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "able"),
+    [
+        pytest.param({}, True, id="an alliance form"),
+        pytest.param({"construct": "session"}, True, id="a session form"),
+        pytest.param({"construct": "outcome"}, False, id="an outcome form"),
+        pytest.param({"direction": "higher_is_worse"}, False, id="higher is worse"),
+        pytest.param({"total": {"method": "none"}}, False, id="no total"),
+    ],
+)
+def test_only_a_total_of_an_alliance_form_can_tell_a_rupture(changes, able):
+    assert demo(**changes).measures_alliance is able
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,16 @@ def test_what_a_key_can_need_follows_the_truth_table(changes, answers, expected)
     np.testing.assert_allclose([found[name][0] for name in ("bond", "task", "total")], expected, rtol=1e-12)
 
 
+def test_a_form_that_is_unscorable_takes_no_other_with_it():
+    scale = form(unscorable={"all_alike": True})
+    found = scored([[4] * 6, [4, 4, 4, 4, 4, 5], [NA] * 6], scale)
+    assert np.isfinite(found.scores["total"]).tolist() == [False, True, False]
+    assert {reason: holds.tolist() for reason, holds in found.refused.items()} == {
+        "all answers alike": [True, False, False]
+    }
+    assert scored([[4, 4, 4, 4, 4, 5]], scale).refused == {}
+
+
 def test_a_score_of_scores_enters_another():
     parts = {**TABLE["subscales"], "all": {"of": ["bond", "task"], "method": "sum"}}
     found = scored([[6, 5, 7, 5, 2, 5]], form(subscales=parts, total={"of": ["all"], "factor": 3})).scores
