@@ -18,6 +18,7 @@ from alliance.readers.answers import (
     rules_for,
 )
 from alliance.readers.mapping import Mapping
+from alliance.scale import parse_definition
 
 NA = math.nan
 
@@ -118,3 +119,22 @@ def test_an_array_keeps_its_shape():
     np.testing.assert_array_equal(answers.numbers, [[1, NA], [NA, 7], [NA, 1]])
     np.testing.assert_array_equal(answers.kinds, [[ANSWER, UNREADABLE], [BLANK, ANSWER], [OUTSIDE, ANSWER]])
     np.testing.assert_array_equal(answers.given, [[True, True], [False, True], [True, True]])
+
+
+def test_each_item_is_read_in_its_own_range_and_words_belong_to_the_range_of_the_form():
+    table = {
+        "id": "mixed", "name": "Mixed", "perspective": "client", "construct": "alliance",
+        "direction": "higher_is_better", "citation": "x", "licence": "x", "status": "verified",
+        "items": 3, "min": 1, "max": 9, "item_ranges": {"2": [1, 100], "3": [0, 9]},
+        "anchors": {"1": "never"}, "method": "sum", "sources": ["x"], "vectors": [],
+    }  # fmt: skip
+    scale = parse_definition(table, origin="mixed.toml")
+    texts = np.array([["never", "50", "0", "9"], ["never", "50", "100", "101"], ["never", "0", "9", "10"]])
+    found = convert(texts.astype(object), rules_for(scale, Mapping()))
+    assert found.kinds.tolist() == [
+        [ANSWER, OUTSIDE, OUTSIDE, ANSWER],
+        [UNREADABLE, ANSWER, ANSWER, OUTSIDE],
+        [UNREADABLE, ANSWER, ANSWER, OUTSIDE],
+    ]
+    assert found.numbers[1, 1] == 50
+    assert found.numbers[2, 1] == 0
