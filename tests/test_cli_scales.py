@@ -268,6 +268,28 @@ def test_new_refuses_what_the_hand_scored_otherwise(monkeypatch, tmp_path):
     assert not (tmp_path / "x.toml").exists()
 
 
+def test_new_does_not_ask_for_hand_scored_forms_that_are_given(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "_at_terminal", lambda: True)
+    given = ["--citation", "x", "--licence", "x", "--source", "x", "--reverse", "", "--subscale", "a=1,2,3,4"]
+    given += ["--anchor", "1=never", "--example", "1,2,3,4=total:2.5"]
+    run(*NEW, *given, "-o", str(tmp_path / "x.toml"), input="")
+    assert len(tomllib.loads((tmp_path / "x.toml").read_text("utf-8"))["vectors"]) == 3
+
+
+def test_a_remembered_norm_is_counted_and_not_shown(tmp_path):
+    path = tmp_path / "mini.toml"
+    run(*NEW, "-o", str(path))
+    norm = '[norms.total]\nsd = 0.7\nreliability = 0.9\nstatus = "memory"\nsource = "Recalled."\n'
+    path.write_text(f"{path.read_text('utf-8')}\n{norm}", "utf-8")
+    hidden = run("scales", "show", str(path))
+    assert "1 unverified; --include-unverified prints it" in hidden
+    assert "0.7" not in hidden
+    asked = run("scales", "show", str(path), "--include-unverified")
+    # 1.96 * sqrt(2) * 0.7 * sqrt(0.1) = 0.6136
+    assert "total 0.614 or more; level: 95% (derived" in " ".join(asked.split())
+    assert "not shown" not in asked
+
+
 @pytest.mark.parametrize("text", ["x", "1/0", "1/x"])
 def test_a_score_that_is_no_number_is_refused(text):
     with pytest.raises(UsageError) as caught:
