@@ -25,6 +25,7 @@ LAYERS = {
     "scoring": {"errors", "frames", "scale"},
     "definition": {"errors", "schema", "scale", "scoring"},
     "interpretation": {"claims", "courses", "scale"},
+    "exchange": {"definition", "errors", "scale"},
     "rupture": {"special", "claims", "errors", "courses", "frames", "psychometrics", "scale"},
     "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
     "recognition": {"scale"},
@@ -37,8 +38,8 @@ LAYERS = {
         "scale", "scoring",
     },
     "cli": {
-        "claims", "courses", "definition", "dropout", "errors", "frames", "held", "interpretation", "places",
-        "readers", "report", "rupture", "scale", "schema", "scoring", "simulate", "study", "texts",
+        "claims", "courses", "definition", "dropout", "errors", "exchange", "frames", "held", "interpretation",
+        "places", "readers", "report", "rupture", "scale", "schema", "scoring", "simulate", "study", "texts",
     },
 }  # fmt: skip
 """Module → the modules it may import. Changing this table is how a change of layering is proposed."""

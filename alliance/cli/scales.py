@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alliance.cli import exchange
 from alliance.cli.options import ReliabilityOption, SdOption, TextsOption, UnverifiedOption, own_texts
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.cli.questions import (
@@ -26,7 +27,9 @@ from alliance.errors import ScaleError
 if TYPE_CHECKING:
     from alliance.scale import Scale
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Forms: list, show, check, new.")
+app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Forms: list, show, check, new, export, import."
+)
 
 LIST = ("id", "name", "status", "construct", "items", "range", "direction", "licence", "n_sources")
 
@@ -207,6 +210,10 @@ def new(
     path = output or places.user_folder() / f"{table['id']}.toml"
     write_new(path, definition_text(table))
     typer.echo(f"wrote {path}; now run: alliance scales check {path}")
+
+
+app.command()(exchange.export)
+app.command("import")(exchange.import_)
 
 
 def _at_terminal() -> bool:
