@@ -104,8 +104,8 @@ def test_every_optional_field_is_accepted_when_sound():
         pytest.param(
             {"construct": "mood"},
             [
-                "construct: must be one of alliance, outcome, relationship, satisfaction, session, expectancy, "
-                "person, got 'mood'"
+                "construct: must be one of alliance, outcome, relationship, satisfaction, session, "
+                "expectancy, person, got 'mood'"
             ],
             id="unknown construct",
         ),
