@@ -57,12 +57,12 @@ def refusal(held: Held, name: str) -> ScaleError:
 
 def own_definition(name: str) -> str:
     """Return how somebody who owns the manual of a form on hold can use it."""
-    return f"if you own its manual, write a definition from it: `alliance scales new --id {name}`"
+    return f"if you own its manual, write a definition from it: `alliance scales new --id {name.casefold()}`"
 
 
 def more(name: str) -> str:
     """Return the command that tells all about a form on hold."""
-    return f"`alliance scales show {name}`"
+    return f"`alliance scales show {name.casefold()}`"
 
 
 def _held(table: dict[str, Any]) -> Held:

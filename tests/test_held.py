@@ -217,3 +217,9 @@ def test_ones_own_definition_releases_no_other_name_of_the_family(tmp_path):
     (tmp_path / "star-p.toml").write_text(OWN, encoding="utf-8")
     with pytest.raises(ScaleError, match=r"^error: 'star-c' is on hold: its item numbers were not seen"):
         load_scale("star-c", folders=[tmp_path])
+
+
+def test_a_name_in_capitals_is_answered_with_the_id_a_definition_can_have():
+    with pytest.raises(ScaleError) as caught:
+        load_scale("STAR-P")
+    assert "`alliance scales new --id star-p`; more: `alliance scales show star-p`" in str(caught.value)
