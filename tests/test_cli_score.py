@@ -197,17 +197,27 @@ def test_each_answer_is_asked_for_and_an_impossible_one_again(command, monkeypat
     assert "'11' is no answer of this item" in done.err
 
 
-def test_analyze_tells_alerts_and_cautions_before_anything_else(command, tmp_path):
+def test_analyze_tells_alerts_before_anything_else(command, tmp_path):
     rows = ["case,session,scale,q1,q2,q3,q4,q5,q6,q7,q8,q9"]
     rows += [f"C1,{session},srs,9,9,9,9,,,,," for session in (1, 2)]
     rows += ["C1,1,phq-9,0,0,0,0,0,0,0,0,1", "C1,2,phq-9,0,0,0,0,0,0,0,0,"]
     file = tmp_path / "both.csv"
     file.write_text("\n".join(rows) + "\n", encoding="utf-8")
     done = command("analyze", file, "-o", tmp_path / "out", "--format", "json")
-    notes = json.loads(done.out)["notes"]
-    assert notes[:2] == [
+    alerts = json.loads(done.out)["alerts"]
+    assert alerts == [
         "phq-9, item 9 answered 1 or more: suicide or self-harm thoughts: 1 form, named in the note column "
         "of the scores",
         "phq-9, item 9 not answered: suicide or self-harm thoughts: 1 form, named in the note column of "
         "the scores",
     ]
+    shown = command("analyze", file, "-o", tmp_path / "out").out.splitlines()
+    place = next(number for number, line in enumerate(shown) if line.startswith("Read first: "))
+    assert shown[place : place + 2] == [
+        "Read first: phq-9, item 9 answered 1 or more: suicide or self-harm thoughts: 1",
+        "  form, named in the note column of the scores",
+    ]
+    assert place < next(number for number, line in enumerate(shown) if "case C1" in line)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.index("<h3>Read first</h3>") < page.index("<h3>Notes</h3>") < page.index('id="list"')
+    assert "<li>phq-9, item 9 not answered: suicide or self-harm thoughts: 1 form" in page

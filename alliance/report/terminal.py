@@ -163,6 +163,7 @@ def _header(view: StudyView) -> Iterator[Item]:
     yield Item(", ".join(_level_count(level, view) for level in LEVELS.values()) + ".", "Levels: ", "  ")
     if view.prevalence:
         yield Item(view.prevalence, "", "  ")
+    yield from (Item(alert, "Read first: ", "  ") for alert in view.alerts)
 
 
 def _level_count(level: Level, view: StudyView) -> str:

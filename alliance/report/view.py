@@ -64,7 +64,8 @@ class CaseView:
 class StudyView:
     """A whole study: counts, the triage list in its order, and what a reader must know.
 
-    `n_hidden` is how many cases of the study are not among `cases`.
+    `n_hidden` is how many cases of the study are not among `cases`; `alerts` are items that are read before
+    any total, counted over the forms.
     """
 
     source: str
@@ -78,4 +79,5 @@ class StudyView:
     notes: tuple[str, ...]
     cases: tuple[CaseView, ...]
     n_hidden: int = 0
+    alerts: tuple[str, ...] = ()
     footer: tuple[str, ...] = field(default=())

@@ -268,7 +268,7 @@ class Judge:
 def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress) -> Result:
     from alliance.report.html import page
 
-    notes = [*run.notes, *_told(run.parts)]
+    notes = [*run.notes, *(caution for part in run.parts for caution in part.scale.told)]
     part = _alliance_part(run, notes)
     judge_block = _judge_of(request, part)
     lists = risks.RiskList(
@@ -281,6 +281,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
         n_forms=sum(each.tally.n_forms for each in run.parts),
         scales=tuple(each.scale for each in run.parts),
         synthetic=run.synthetic,
+        alerts=tuple(_alerts(run.parts)),
         notes=tuple(notes),
         chance=_chance(part, judge_block),
     )
@@ -299,14 +300,12 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     return Result(view=view, manifest=manifest, notes=tuple(notes))
 
 
-def _told(parts: Sequence[_Part]) -> Iterator[str]:
-    """Yield what must be told of each form: items read before any total first, then its cautions."""
+def _alerts(parts: Sequence[_Part]) -> Iterator[str]:
+    """Yield on how many forms each item that is read before any total was answered, or was not."""
     for part in parts:
         for alert, count in sorted(part.tally.n_alerts.items()):
             forms = "1 form" if count == 1 else f"{count} forms"
             yield f"{part.scale.id}, {alert}: {forms}, named in the note column of the scores"
-    for part in parts:
-        yield from part.scale.told
 
 
 def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run

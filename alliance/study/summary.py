@@ -34,6 +34,7 @@ class Facts:
     n_forms: int
     scales: tuple[Scale, ...]
     synthetic: bool
+    alerts: tuple[str, ...]
     notes: tuple[str, ...]
     chance: Chance | None
 
@@ -77,6 +78,7 @@ def view_of(
             for place in range(len(shown))
         ),
         n_hidden=len(risks.where) - len(shown),
+        alerts=facts.alerts,
     )
 
 
