@@ -306,6 +306,17 @@ def test_an_item_with_a_range_of_its_own_is_shown_with_it():
     assert displays == ["rarely", "1"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        pytest.param({"item_ranges": {"1": [0.5, 2.5]}}, "decimal", id="whole steps from a half"),
+        pytest.param({"step": 2, "item_ranges": {"1": [0, 3]}}, "integer", id="steps that miss the end"),
+    ],
+)
+def test_an_own_range_that_the_steps_do_not_fill_is_a_number(fields, kind):
+    assert [item["type"] for item in fhir(**fields)["item"][:2]] == [kind, "choice"]
+
+
 def test_every_questionnaire_is_valid_for_an_independent_model_of_fhir():
     from fhir.resources.R4B import questionnaire as model
 
@@ -394,6 +405,16 @@ def test_answers_in_a_value_set_of_the_same_file_are_found():
         assert notes == TOLD
 
 
+@pytest.mark.parametrize("value", [True, "1", None, [1], 1e300, 10**40, 1e-300])
+def test_what_is_no_number_of_a_form_is_no_answer(value):
+    strange = {"valueInteger": value, "valueCoding": {"display": "strange"}}
+    item = {"linkId": "a", "type": "choice", "answerOption": [strange]}
+    item["answerOption"] += [{"valueInteger": number} for number in (2, 3)]
+    table, notes = from_fhir(questionnaire(item))
+    assert (table["min"], table["max"]) == (2, 3)
+    assert notes == (*TOLD, "item 1 (a): not taken for answers: 'strange'")
+
+
 def test_groups_are_taken_apart_and_what_is_no_item_is_passed_over():
     items = [
         {"linkId": "intro", "type": "display", "text": "invented"},
@@ -450,6 +471,13 @@ def test_a_line_has_its_range_and_its_step(places, step, told):
     table, notes = from_fhir(questionnaire(*(line(name, 0, 10, places=places) for name in "ab")))
     assert (table["min"], table["max"], table.get("step")) == (0, 10, step)
     assert notes == (*TOLD, *told)
+
+
+def test_a_line_without_two_ends_apart_is_no_item():
+    lines = [line("level", 3, 3), line("falling", 5, 1), line("short", 0, 0.05)]
+    table, notes = from_fhir(questionnaire(question("a", *WORDS), *lines))
+    assert table["items"] == 1
+    assert notes == (*TOLD, "left out, no numeric answers: level, falling, short")
 
 
 def test_half_points_are_the_step():
@@ -570,7 +598,8 @@ def test_a_definition_inside_a_questionnaire_is_checked():
 
 
 def test_a_dictionary_has_the_columns_of_redcap_and_a_row_for_each_item_and_score():
-    rows = rows_of(to_redcap(definition(subscales={"one-two": [1, 2]}), {1: "mine"}))
+    table = definition(subscales={"one-two": [1, 2]}, notes=["@NOW <b>this & that</b>"])
+    rows = rows_of(to_redcap(table, {1: "mine"}))
     assert list(rows[0]) == list(COLUMNS)
     assert len(COLUMNS) == len(FIELDS) == 18
     names = [row["Variable / Field Name"] for row in rows]
@@ -804,6 +833,16 @@ TURNED = definition(
         ),
         pytest.param(TURNED, [1, 2, "", ""], {"p": 1.5, "q": "", "total": ""}, id="turned, one part missing"),
         pytest.param(TURNED, ["", "", "", ""], {"p": "", "q": "", "total": ""}, id="blank"),
+        pytest.param(
+            {
+                **TURNED,
+                "total_missing_max": 2,
+                "subscales": {"p": {"items": [1, 2, 3], "missing_max": 1}, "q": [4]},
+            },
+            ["", "", 3, 4],
+            {"p": "", "q": 4, "total": ""},
+            id="tolerated in the total, not in a turned subscale",
+        ),
         # -3 + 3 - 2 = -2, and 1
         pytest.param(
             definition(items=2, min=-3, max=3, reverse=[1]), [2, 1], {"total": -1}, id="below nought"
@@ -824,6 +863,13 @@ def test_calculations_follow_the_truth_table(table, answers, scores):
     assert {name: values[f"mini_form_{name}"] for name in scores} == pytest.approx(scores)
     vectors = [{"answers": answers, "scores": scores}]
     assert disagreements(parse_definition({**table, "vectors": vectors}, origin="x")) == []
+
+
+def test_a_number_below_nought_is_bracketed():
+    rows = rows_of(to_redcap(definition(items=2, min=-3, max=-1, reverse=[1], total={"offset": -2})))
+    assert rows[-1]["Choices, Calculations, OR Slider Labels"] == (
+        "(((-3)+(-1)-[mini_form_1])+[mini_form_2])+(-2)"
+    )
 
 
 def test_the_calculations_are_plain_additions():
@@ -847,12 +893,11 @@ def test_a_calculation_gives_what_the_scoring_gives(data):
     values = calculated(rows, answers)
     column = np.array([[math.nan if answer == "" else float(answer)] for answer in answers])
     scores = score_answers(column, np.isnan(column), scale).scores
-    for row in rows:
-        if row["Field Type"] == "calc":
-            name = row["Variable / Field Name"]
-            score = next(s for s in scale.scores if name.endswith(f"_{s.replace('-', '_')}"))
-            expected = scores[score][0]
-            assert same(values[name], "" if math.isnan(expected) else expected)
+    form = rows[0]["Form Name"]
+    for score in scale.scores if rows[-1]["Field Type"] == "calc" else []:
+        expected = scores[score][0]
+        found = values[f"{form}_{score.replace('-', '_')}"]
+        assert same(found, "" if math.isnan(expected) else expected)
 
 
 # REDCap in
@@ -986,6 +1031,11 @@ def test_two_blocks_of_one_form_are_told_apart_by_their_ranges():
         "items 4, 5: another range; before a score is formed, their answers are laid onto 1 to 3, the range "
         "of most items"
     )
+
+
+def test_calculated_fields_without_a_trap_are_told_without_it():
+    rows = [*radios("bond", 2), ("bond_total", "bond", "calc", "[bond_1]+[bond_2]+[checksum_1]")]
+    assert from_redcap(dictionary(*rows))[1][-1] == "calculated fields are not taken over: bond_total"
 
 
 def test_several_forms_with_items_are_for_the_caller_to_choose_from():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alliance.errors import ScaleError
 from alliance.exchange.envelope import Imported, Table, Texts, json_object, pack, refuse_form, unpack
-from alliance.exchange.foreign import CHANGED, ForeignItem, draft, left_out, slug
+from alliance.exchange.foreign import CHANGED, ForeignItem, draft, is_number, left_out, slug
 from alliance.exchange.items import choices, decimals, label, plain, shown, word
 from alliance.scale import parse_definition
 
@@ -205,9 +205,8 @@ def _choice(option: Object) -> tuple[str, str]:
     numbers = [*weights, option.get("valueInteger")]
     number = next((number for number in numbers if number is not None), None)
     word = _said(coding, "display") or _said(option, "valueString")
-    if number is None:
-        return f"'{word or _said(coding, 'code')}'", word
-    return _numeral(number), word
+    numeral = _numeral(number)
+    return numeral if is_number(numeral) else f"'{word or _said(coding, 'code')}'", word
 
 
 def _extension(place: Object, url: str) -> Any:
@@ -221,7 +220,7 @@ def _numeral(value: object) -> str:
     """Return a JSON number as it would be typed; anything else is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
-    return f"{Decimal(repr(value)).normalize():f}" if abs(value) < 1e10 else ""  # noqa: PLR2004
+    return f"{Decimal(repr(value)).normalize():f}"
 
 
 def _objects(value: object) -> list[Object]:

@@ -88,7 +88,7 @@ class ForeignItem:
     @classmethod
     def of_line(cls, name: str, low: str, high: str, *, places: int | None) -> Self | None:
         """Return the item with any number of `places` decimals in a range; None if there is no range."""
-        if not (is_number(low) and is_number(high) and Fraction(low) < Fraction(high)):
+        if not (is_number(low) and is_number(high)):
             return None
         bounds = (Fraction(low), Fraction(high))
         step = UNSAID_STEP if places is None else Fraction(1, 10**places)

@@ -53,7 +53,7 @@ def from_redcap(text: str, form: str | None = None) -> Imported:
     if ours:
         return _own(ours[_only(list(ours))], entries)
     named = form or _only([name for name in forms if _alike(_of_form(name, entries))])
-    return _foreign(named, _of_form(named, entries), alone=form is not None)
+    return _foreign(named, _of_form(named, entries))
 
 
 def _rows(text: str) -> list[Row]:
@@ -112,10 +112,10 @@ def _own(row: Row, entries: Entries) -> Imported:
     return table, () if same else (CHANGED,)
 
 
-def _foreign(form: str, entries: Entries, *, alone: bool) -> Imported:
-    """Return what a form tells: its neighbours that are alike, or, if it has none, every field `alone`."""
+def _foreign(form: str, entries: Entries) -> Imported:
+    """Return what a form tells: its neighbours that are alike, or, if it has none, every single field."""
     scored = [item for _, item in entries if item]
-    items = _alike(entries) or (scored if alone else [])
+    items = _alike(entries) or scored
     told = left_out("no neighbour has the same answers", [each.name for each in scored if each not in items])
     source = f"REDCap data dictionary, form {form}"
     return draft(items, id=slug(form), name=form, source=source, told=[*told, *_calculated(entries)])
