@@ -627,6 +627,14 @@ def test_wai_s_data_with_items_turned_before_are_told(command, tmp_path):
     assert without_numbers(told)[0].startswith(f"doubt: {ALREADY}")
 
 
+@pytest.mark.parametrize("format", ["csv", "json", "md"])
+def test_a_doubt_is_never_lost_to_the_format(command, tmp_path, format):
+    file = table(*study(BUNDLED["wai-s"], turned=[4, 10]), folder=tmp_path)
+    done = command("check", file, "--scale", "wai-s", "--format", format)
+    assert (done.code, "doubt" in done.out) == (0, False)
+    assert done.err.startswith("doubt: items 4 10, which the key reverses, run against the rest (")
+
+
 def test_slips_and_codes_raise_no_doubt(command, tmp_path):
     answers, cases = study(BUNDLED["wai-sr"])
     answers[3, 7] = 44

@@ -282,6 +282,8 @@ def check(
         typer.echo("\n".join(_summary(found)))
     else:
         emit(found.problems, columns=REJECTED, format=format)
+        for doubt in found.doubts:
+            typer.echo(f"doubt: {doubt}", err=True)
     if found.troubles:
         typer.echo("\n".join(str(trouble) for trouble in found.troubles), err=True)
         raise typer.Exit(DATA_EXIT)
