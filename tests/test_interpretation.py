@@ -7,7 +7,6 @@ import pytest
 
 from alliance.claims import Band, Bands, Criterion, Cutoff, Need, Norm
 from alliance.interpretation import (
-    NO_CUTOFF,
     band_of,
     beyond,
     criterion_met,
@@ -169,7 +168,6 @@ def test_of_the_wai_nothing_is_said_at_all(path):
     level = {name: scale.bounds(name)[0] for name in scale.scores}
     assert interpret(level, scale, answers=[scale.min] * scale.n_items, unverified=True) == []
     assert reliable_changes(scale, unverified=True) == []
-    assert NO_CUTOFF == "no cut-off exists in this definition, and none is made up"
 
 
 def test_alerts_come_first_the_worst_first_and_an_unanswered_risk_item_is_never_silent():
