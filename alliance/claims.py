@@ -14,7 +14,22 @@ LEVELS = ("high", "medium", "info")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Norm:
+class Claim:
+    """Something that claims authority: where it stands, and whether it was published."""
+
+    status: str = PUBLISHED
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreClaim(Claim):
+    """A claim about one score."""
+
+    score: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Norm(Claim):
     """Spread and reliability of one score, from one source.
 
     `sd` is the between-person standard deviation in score points, `reliability` lies in [0, 1).
@@ -25,8 +40,6 @@ class Norm:
     mean: float | None = None
     n: int | None = None
     sample: str = ""
-    status: str = PUBLISHED
-    source: str = ""
 
     @property
     def sem(self) -> float | None:
@@ -37,14 +50,13 @@ class Norm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(ScoreClaim):
     """What a sample scored: for comparison by a reader, never for a verdict.
 
     `metric` is "score", or "item mean" where the paper gives the mean per item and the score is another.
     `session` or `week` says when in the treatment, if that is known.
     """
 
-    score: str
     sample: str
     mean: float
     sd: float | None = None
@@ -52,38 +64,30 @@ class Reference:
     metric: str = "score"
     session: int | None = None
     week: int | None = None
-    status: str = PUBLISHED
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reliability:
+class Reliability(ScoreClaim):
     """A reliability coefficient of one score; `high` is there where a source gives a range."""
 
-    score: str
     statistic: str
     value: float
     high: float | None = None
     sample: str = ""
-    status: str = PUBLISHED
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutoff:
+class Cutoff(ScoreClaim):
     """A cut-off of one score: its value, its edge rule, and whom it was found in.
 
     `round` is the number of decimals to which its authors round a score before they compare it.
     """
 
-    score: str
     op: str
     value: float
     label: str
     population: str = ""
     round: int | None = None
-    status: str = PUBLISHED
-    source: str = ""
 
     @property
     def inclusive(self) -> bool:
@@ -101,27 +105,21 @@ class Band:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bands:
+class Bands(ScoreClaim):
     """A set of bands of one score. Two sets may disagree: the name of the set belongs to its labels."""
 
-    score: str
     steps: tuple[Band, ...]
     name: str = ""
     population: str = ""
-    status: str = PUBLISHED
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReliableChange:
+class ReliableChange(ScoreClaim):
     """A reliable-change value of one score, with its confidence level and the population it was found in."""
 
-    score: str
     value: float
     level: str
     population: str = ""
-    status: str = PUBLISHED
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +145,8 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Criterion:
+class Criterion(Claim):
     """A published rule on the pattern of answers: it is met where every need is."""
 
     label: str
     needs: tuple[Need, ...]
-    status: str = PUBLISHED
-    source: str = ""

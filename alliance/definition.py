@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from alliance.errors import ScaleError, UsageError
-from alliance.scale import Scale, parse_definition, read_definition
+from alliance.scale import Scale, parse_definition, plain, read_definition
 from alliance.scoring import score_answers
 
 TOLERANCE = 1e-9
@@ -83,13 +83,9 @@ def telling_forms(*, items: int, min: float, max: float, step: float = 1) -> lis
     width, forms = 1, []
     while width < items:
         levels = [item // width % points for item in range(items)]
-        forms.append([_whole(round(min + step * level, 9)) for level in levels])
+        forms.append([plain(round(min + step * level, 9)) for level in levels])
         width *= points
     return forms
-
-
-def _whole(value: float) -> float:
-    return int(value) if float(value).is_integer() else value
 
 
 def definition_text(table: Mapping[str, Any]) -> str:
@@ -283,7 +279,7 @@ def _on_one_line(array: re.Match[str]) -> str:
 def _number_or_blank(text: str) -> float | str:
     if not text.strip():
         return ""
-    return _whole(float(text))
+    return plain(float(text))
 
 
 def _same(value: float, said: float | None) -> bool:

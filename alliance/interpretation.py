@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, sqrt
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from alliance.claims import (
     DERIVED,
@@ -18,11 +18,13 @@ from alliance.claims import (
     Alert,
     Band,
     Bands,
+    Claim,
     Criterion,
     Cutoff,
     Need,
     Norm,
     ReliableChange,
+    ScoreClaim,
 )
 from alliance.courses import TOLERANCE
 from alliance.scale import TOTAL, Scale
@@ -46,28 +48,17 @@ class Reading:
     source: str
 
 
-class Claim(Protocol):
-    """A number with authority: all claims have a status and a source."""
-
-    @property
-    def status(self) -> str:
-        """Return published, derived or memory."""
-
-    @property
-    def source(self) -> str:
-        """Return where the number comes from."""
-
-
 C = TypeVar("C", bound=Claim)
 
 
 def spoken(claims: Sequence[C], scale: Scale, *, unverified: bool = False) -> list[C]:
     """Return the claims that may be printed; unless asked, none from memory, none of an unconfirmed score."""
-    return [
-        claim
-        for claim in claims
-        if unverified or (claim.status != MEMORY and getattr(claim, "score", TOTAL) not in scale.unconfirmed)
-    ]
+    return [claim for claim in claims if unverified or not _silent(claim, scale)]
+
+
+def _silent(claim: Claim, scale: Scale) -> bool:
+    off = isinstance(claim, ScoreClaim) and claim.score in scale.unconfirmed
+    return claim.status == MEMORY or off
 
 
 def interpret(

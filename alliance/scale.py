@@ -429,6 +429,15 @@ def _vector(table: Mapping[str, Any]) -> Vector:
     )
 
 
+def plain(value: float) -> float:
+    """Return a whole number as one.
+
+    >>> plain(3.0), plain(2.5)
+    (3, 2.5)
+    """
+    return int(value) if float(value).is_integer() else value
+
+
 def _blank(value: Any) -> float | None:
     """Return a number, or None for the empty text that stands for nothing in TOML."""
     return None if value in {"", None} else float(value)

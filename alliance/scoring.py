@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance.errors import DataError
 from alliance.frames import KEYS, check_responses
+from alliance.scale import TOTAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-TOTAL = "total"
 BITS = 60
 """Conditions that fit into one integer for each form."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from alliance.interpretation import NO_CUTOFF, WORDS, Claim, at_level, reliable_changes, spoken
+from alliance.claims import Claim
+from alliance.interpretation import NO_CUTOFF, WORDS, at_level, reliable_changes, spoken
 
 if TYPE_CHECKING:
     from alliance.claims import Bands, Criterion, Cutoff, Norm, Reference, Reliability

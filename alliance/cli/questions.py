@@ -68,7 +68,9 @@ def anchors(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def given(**options: tuple[float, float]) -> dict[str, float]:
     """Return the options that differ from their usual value."""
-    return {name: tidy(value) for name, (value, usual) in options.items() if value != usual}
+    from alliance.scale import plain
+
+    return {name: plain(value) for name, (value, usual) in options.items() if value != usual}
 
 
 def authority(
@@ -107,11 +109,6 @@ def hand_score(name: str, text: str) -> float:
     except (ValueError, ZeroDivisionError):
         message = f"the score {name} must be a number, such as 2.5 or 19/3, got '{text}'"
         raise UsageError(message) from None
-
-
-def tidy(value: float) -> float:
-    """Return a whole number as one."""
-    return int(value) if float(value).is_integer() else value
 
 
 def write_new(path: Path, text: str) -> None:

@@ -19,7 +19,6 @@ from alliance.cli.questions import (
     given,
     item_numbers,
     subscales,
-    tidy,
     write_new,
 )
 from alliance.errors import ScaleError
@@ -188,14 +187,15 @@ def new(
     """
     from alliance import places
     from alliance.definition import definition_text, draft_definition
+    from alliance.scale import plain
 
     asked = Asked(interactive=_at_terminal())
     fields: dict[str, Any] = {
         "id": asked.need("--id", id, "Id, lower-case words joined by hyphens"),
         "name": asked.need("--name", name, "Name as printed on the form"),
         "items": asked.need("--items", items, "Number of items", kind=int),
-        "min": tidy(asked.need("--min", min, "Lowest answer", kind=float)),
-        "max": tidy(asked.need("--max", max, "Highest answer", kind=float)),
+        "min": plain(asked.need("--min", min, "Lowest answer", kind=float)),
+        "max": plain(asked.need("--max", max, "Highest answer", kind=float)),
         "method": asked.need("--method", method, "Score is the sum or the mean"),
         "reverse": item_numbers("--reverse", asked.may(reverse, "Reversed items, such as 3,5 (empty: none)")),
         "subscales": subscales(asked.several(subscale, "A subscale, such as goal=4,6,8 (empty: no more)")),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from alliance.errors import ScaleError
 from alliance.exchange.envelope import Imported, Table, Texts, json_object, pack, refuse_form, unpack
 from alliance.exchange.foreign import CHANGED, ForeignItem, draft, is_number, left_out, slug
-from alliance.exchange.items import choices, decimals, label, plain, shown, word
-from alliance.scale import parse_definition
+from alliance.exchange.items import choices, decimals, label, shown, word
+from alliance.scale import parse_definition, plain
 
 if TYPE_CHECKING:
     from alliance.scale import Scale

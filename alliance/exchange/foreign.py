@@ -15,8 +15,8 @@ from typing import Any, Self
 from alliance.definition import draft_definition
 from alliance.errors import ScaleError
 from alliance.exchange.envelope import Imported
-from alliance.exchange.items import listed, plain, several, shown
-from alliance.scale import parse_definition
+from alliance.exchange.items import listed, several, shown
+from alliance.scale import parse_definition, plain
 
 UNSAID_STEP = Fraction(1, 10)
 MOST_STEPS = 100

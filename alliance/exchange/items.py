@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from alliance.scale import plain
+
 if TYPE_CHECKING:
     from alliance.exchange.envelope import Texts
     from alliance.scale import Scale
@@ -42,11 +44,6 @@ def decimals(step: float) -> int:
     """
     exponent = Decimal(str(step)).normalize().as_tuple().exponent
     return max(0, -int(exponent))
-
-
-def plain(value: float) -> float:
-    """Return a whole number as one."""
-    return int(value) if float(value).is_integer() else float(value)
 
 
 def shown(value: float) -> str:
