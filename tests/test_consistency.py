@@ -3,31 +3,13 @@
 import copy
 
 import pytest
+from scale_helpers import DEMO, SOURCED
 
 from alliance.schema import breaches
 
-GOOD = {
-    "id": "demo",
-    "name": "Demonstration form (6 items)",
-    "perspective": "client",
-    "construct": "alliance",
-    "direction": "higher_is_better",
-    "citation": "Invented for tests; not a real instrument.",
-    "licence": "CC0-1.0",
-    "status": "verified",
-    "items": 6,
-    "min": 1,
-    "max": 7,
-    "method": "mean",
-    "sources": ["Invented for tests."],
-    "subscales": {"bond": [1, 3, 5], "task": [2, 4, 6]},
-    "vectors": [],
-}
-SOURCED = {"status": "published", "source": "Invented for tests."}
-
 
 def found(**changes):
-    return breaches(copy.deepcopy(GOOD) | changes)
+    return breaches(copy.deepcopy(DEMO) | changes)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +23,7 @@ def found(**changes):
         pytest.param({"total": {"of": ["bond", "task"]}}, id="total of named subscales"),
         pytest.param({"unconfirmed": ["task"]}, id="a subscale switched off"),
         pytest.param(
-            {"subscales": {**GOOD["subscales"], "both": {"of": ["bond", "task"], "method": "sum"}}},
+            {"subscales": {**DEMO["subscales"], "both": {"of": ["bond", "task"], "method": "sum"}}},
             id="nested",
         ),
         pytest.param(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from readers_helpers import DEMO, mapped
+from scale_helpers import DEMO as MIXED
 
 from alliance.readers.answers import (
     ANSWER,
@@ -122,12 +123,8 @@ def test_an_array_keeps_its_shape():
 
 
 def test_each_item_is_read_in_its_own_range_and_words_belong_to_the_range_of_the_form():
-    table = {
-        "id": "mixed", "name": "Mixed", "perspective": "client", "construct": "alliance",
-        "direction": "higher_is_better", "citation": "x", "licence": "x", "status": "verified",
-        "items": 3, "min": 1, "max": 9, "item_ranges": {"2": [1, 100], "3": [0, 9]},
-        "anchors": {"1": "never"}, "method": "sum", "sources": ["x"], "vectors": [],
-    }  # fmt: skip
+    table = MIXED | {"items": 3, "max": 9, "item_ranges": {"2": [1, 100], "3": [0, 9]}}
+    table |= {"anchors": {"1": "never"}, "subscales": {}}
     scale = parse_definition(table, origin="mixed.toml")
     texts = np.array([["never", "50", "0", "9"], ["never", "50", "100", "101"], ["never", "0", "9", "10"]])
     found = convert(texts.astype(object), rules_for(scale, Mapping()))

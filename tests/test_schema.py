@@ -1,28 +1,14 @@
 import copy
 
 import pytest
+from scale_helpers import DEMO, SOURCED
 
 from alliance.schema import OPTIONAL, REQUIRED, breaches
 
-GOOD = {
-    "id": "demo",
-    "name": "Demonstration form (6 items)",
-    "perspective": "client",
-    "construct": "alliance",
-    "direction": "higher_is_better",
-    "citation": "Invented for tests; not a real instrument.",
-    "licence": "CC0-1.0",
-    "status": "verified",
-    "items": 6,
-    "min": 1,
-    "max": 7,
+GOOD = DEMO | {
     "reverse": [5],
-    "method": "mean",
-    "sources": ["Invented for tests."],
-    "subscales": {"bond": [1, 3, 5], "task": [2, 4, 6]},
     "vectors": [{"answers": [6, 5, 7, 5, 2, 5], "scores": {"bond": 6.333, "task": 5.0}}],
 }
-SOURCED = {"status": "published", "source": "Invented for tests."}
 KNOWN = ", ".join([*REQUIRED, *OPTIONAL])
 
 

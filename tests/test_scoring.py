@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scale_helpers import DEMO
 
 from alliance.errors import DataError
 from alliance.places import bundled
@@ -10,24 +11,7 @@ from alliance.scale import load_scale, parse_definition
 from alliance.scoring import score, score_answers, score_form
 
 NA = np.nan
-TABLE = {
-    "id": "demo",
-    "name": "Demonstration form",
-    "perspective": "client",
-    "construct": "alliance",
-    "direction": "higher_is_better",
-    "citation": "Invented for tests.",
-    "licence": "CC0-1.0",
-    "status": "verified",
-    "items": 6,
-    "min": 1,
-    "max": 7,
-    "reverse": [5],
-    "method": "mean",
-    "sources": ["Invented for tests."],
-    "subscales": {"bond": [1, 3, 5], "task": [2, 4, 6]},
-    "vectors": [],
-}
+TABLE = DEMO | {"reverse": [5]}
 SHIPPED = sorted(path.stem for path in bundled("scales").glob("*.toml"))
 # Items that differ in range: a whole number is no whole number on the range of the form.
 PLAIN = [name for name in SHIPPED if name != "ceq"]

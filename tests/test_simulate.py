@@ -10,6 +10,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scale_helpers import DEMO
 
 from alliance.cli.simulate import simulate as command
 from alliance.errors import StoreError, UsageError
@@ -61,22 +62,7 @@ def clinic():
 
 
 def definition(**changes):
-    table = {
-        "id": "demo",
-        "name": "Demonstration form",
-        "perspective": "client",
-        "construct": "alliance",
-        "direction": "higher_is_better",
-        "citation": "Invented for tests; not a real instrument.",
-        "licence": "CC0-1.0",
-        "status": "verified",
-        "items": 6,
-        "min": 1,
-        "max": 7,
-        "method": "sum",
-        "sources": ["Invented for tests."],
-        "vectors": [],
-    }
+    table = DEMO | {"method": "sum", "subscales": {}}
     return parse_definition(table | changes, origin="demo.toml")
 
 
