@@ -20,6 +20,7 @@ class Held:
     known : what was found out, without a key
     why : what could not be confirmed
     release : what would have to be seen to bundle it
+    scored : whether the form is meant to give a number at all
     """
 
     ids: tuple[str, ...]
@@ -31,6 +32,7 @@ class Held:
     why: str
     release: str
     sources: tuple[str, ...]
+    scored: bool = True
 
 
 def held_forms() -> tuple[Held, ...]:
@@ -51,12 +53,14 @@ def refusal(held: Held, name: str) -> ScaleError:
     return ScaleError(
         f"'{name}' is on hold: {held.why}",
         where=[held.name],
-        hint=f"{own_definition(name)}; more: {more(name)}",
+        hint=f"{own_definition(held, name)}; more: {more(name)}",
     )
 
 
-def own_definition(name: str) -> str:
-    """Return how somebody who owns the manual of a form on hold can use it."""
+def own_definition(held: Held, name: str) -> str:
+    """Return how somebody who owns the manual of a form on hold can use it; one never scored, nobody can."""
+    if not held.scored:
+        return "no definition can make a score of it"
     return f"if you own its manual, write a definition from it: `alliance scales new --id {name.casefold()}`"
 
 

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 import pytest
 
@@ -41,6 +41,7 @@ answers = [4, 4, 4]
 scores  = { total = 8 }
 """
 
+NEVER_SCORED = ("ycors", "ycsrs")
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
@@ -58,7 +59,8 @@ def table_of(path):
 
 
 def texts_of(table):
-    return [text for value in table.values() for text in ([value] if isinstance(value, str) else value)]
+    values = (value for name, value in table.items() if name != "scored")
+    return [text for value in values for text in (value if isinstance(value, list) else [value])]
 
 
 def test_the_register_is_not_empty():
@@ -68,10 +70,12 @@ def test_the_register_is_not_empty():
 @every_file
 def test_a_form_on_hold_has_exactly_the_fields_in_order_and_none_is_empty(path):
     table = table_of(path)
-    assert list(table) == [field.name for field in fields(Held)]
+    needed = [field.name for field in fields(Held) if field.default is MISSING]
+    assert list(table) == [*needed, *(["scored"] if path.stem in NEVER_SCORED else [])]
     assert {name for name, value in table.items() if isinstance(value, list)} == LISTS
-    assert all(isinstance(value, str) for name, value in table.items() if name not in LISTS)
-    assert all(table.values())
+    assert all(isinstance(table[name], str) for name in needed if name not in LISTS)
+    assert all(table[name] for name in needed)
+    assert table.get("scored", True) is (path.stem not in NEVER_SCORED)
     assert all(isinstance(text, str) and text for text in texts_of(table))
 
 
@@ -179,6 +183,15 @@ def test_the_forms_come_in_the_order_of_their_files_with_what_the_files_say():
     assert star.perspective == "client, therapist"
     assert "doi:10.1017/S0033291706009299" in star.citation
     assert isinstance(star.sources, tuple)
+
+
+@pytest.mark.parametrize("name", NEVER_SCORED)
+def test_nobody_is_told_to_score_what_is_never_scored(name):
+    with pytest.raises(ScaleError) as refused:
+        load_scale(name)
+    assert str(refused.value).splitlines()[-1] == (
+        f"hint: no definition can make a score of it; more: `alliance scales show {name}`"
+    )
 
 
 def test_using_a_form_on_hold_tells_why_not_and_the_way_out():

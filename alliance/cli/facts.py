@@ -49,7 +49,7 @@ def held_facts(held: Held, name: str) -> Iterator[Fact]:
     yield "known", held.known
     yield "on hold because", held.why
     yield "would be released by", held.release
-    yield "own definition", own_definition(name)
+    yield "own definition", own_definition(held, name)
     yield from (("source", source) for source in held.sources)
 
 
