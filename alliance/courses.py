@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,12 +32,15 @@ class Courses:
         First row of each series.
     day : float, shape (forms,), or None
         Day of the session, counted from any origin; NaN = not known.
+    max_gap_days : float
+        Sessions further apart are no neighbours.
     """
 
     values: Array
     session: Array
     starts: Array
     day: Array | None = None
+    max_gap_days: float = MAX_GAP_DAYS
 
     @classmethod
     def of(
@@ -75,7 +78,7 @@ class Courses:
 
     @cached_property
     def clock(self) -> Array:
-        """Session number, moved on by one after each gap of more than `MAX_GAP_DAYS`, int, shape (forms,).
+        """Session number, moved on by one after each gap of more than `max_gap_days`, int, shape (forms,).
 
         Only differences within a series mean something: two of its rows are neighbours if and only if their
         clocks differ by one.
@@ -83,7 +86,7 @@ class Courses:
         if self.day is None or len(self.values) == 0:
             return self.session
         with np.errstate(invalid="ignore"):
-            gap = np.diff(self.day, prepend=np.nan) > MAX_GAP_DAYS
+            gap = np.diff(self.day, prepend=np.nan) > self.max_gap_days
         return self.session + np.cumsum(gap)
 
     @cached_property
@@ -118,9 +121,7 @@ def three_valued(evaluable: Array, yes: Array) -> Array:
 def cut(courses: Courses, row: int) -> Courses:
     """Return the course of a single series as it stood right after `row`."""
     day = None if courses.day is None else courses.day[: row + 1]
-    return Courses(
-        values=courses.values[: row + 1], session=courses.session[: row + 1], starts=courses.starts, day=day
-    )
+    return replace(courses, values=courses.values[: row + 1], session=courses.session[: row + 1], day=day)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,7 +208,7 @@ def test_check_ends_with_the_data_code_when_a_file_would_be_refused(command, tmp
         ),
         (
             ("flag", "FILE", "--scale", "srs", "--alpha", "0.7"),
-            "error: --alpha must lie between 0 and 0.5, got 0.7\nhint: the default is 0.01\n",
+            "error: alpha must be between 0 and 0.5, got 0.7\nhint: the default is 0.01\n",
         ),
         (
             ("score", "FILE", "--scale", "srs", "--keep", "best"),

@@ -5,12 +5,13 @@ import pytest
 
 from alliance.courses import Courses
 from alliance.psychometrics import successive_spread
-from alliance.rupture import METHODS
+from alliance.rupture import METHODS, Subject, run_of
 from alliance.rupture.chance import _Noise, chance
 from alliance.rupture.prior import estimate_prior
 from alliance.rupture.registry import Measure
 from alliance.simulate.course import KINDS, CourseSettings, observe, rupture_courses
 
+RUN = run_of(Subject(measure=Measure(low=12, high=60, step=1)), "predictive-limit", {})
 WITHIN = {"v1": 0, "v3": 2, "step": 2, "ramp": 6}
 
 
@@ -66,7 +67,7 @@ def test_noise_alone_is_no_more_than_chance():
     )
     courses = laid_out(observe(rng, planted), planted.lengths)
     measure = Measure(low=12, high=60, step=1, prior=estimate_prior(successive_spread(courses), step=1))
-    found = chance(courses, measure, METHODS["predictive-limit"])
+    found = chance(courses, measure, RUN)
     assert found.low <= found.observed <= found.high
     assert "no more than chance" in str(found)
 
@@ -76,7 +77,7 @@ def test_planted_ruptures_are_more_than_chance():
     planted = rupture_courses(rng, n_cases=300, settings=CourseSettings(ruptured=0.5))
     courses = laid_out(observe(rng, planted), planted.lengths)
     measure = Measure(low=12, high=60, step=1, prior=estimate_prior(successive_spread(courses), step=1))
-    found = chance(courses, measure, METHODS["predictive-limit"])
+    found = chance(courses, measure, RUN)
     assert found.observed > found.high
     assert str(found).endswith(": more than chance")
 
@@ -87,7 +88,7 @@ def test_chance_is_the_same_for_the_same_seed_only():
     courses = laid_out(observe(rng, planted), planted.lengths)
     measure = Measure(low=12, high=60, step=1, prior=estimate_prior(successive_spread(courses), step=1))
     first, again, other = (
-        chance(courses, measure, METHODS["predictive-limit"], seed=seed) for seed in (1, 1, 2)
+        chance(courses, measure, RUN, seed=seed) for seed in (1, 1, 2)
     )
     assert first == again
     assert first.expected != other.expected

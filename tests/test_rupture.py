@@ -12,7 +12,7 @@ from alliance.claims import Norm
 from alliance.courses import Courses, cut
 from alliance.errors import UsageError
 from alliance.psychometrics import Spread, effective_df, reliable_change, sem, successive_spread
-from alliance.rupture import METHODS, Group, get_method, judge
+from alliance.rupture import METHODS, Group, Run, get_method, subject_of
 from alliance.rupture.change import reliable_drop
 from alliance.rupture.episodes import RepairRule, follow_flags
 from alliance.rupture.findings import flag_columns
@@ -360,6 +360,11 @@ def test_every_method_says_what_it_needs_and_where_it_comes_from(name):
     assert "https://doi.org/" in method.source
 
 
+def judged_by(name, group, measure, form):
+    run = Run(subject=subject_of(form), method=get_method(name), measures={group.rater: measure})
+    return run.judge(group)
+
+
 @pytest.mark.parametrize("fallen", ["goal", "task", "bond"])
 def test_the_reason_names_the_subscale_that_fell_most(fallen):
     form = load_scale("wai-sr")
@@ -368,7 +373,7 @@ def test_the_reason_names_the_subscale_that_fell_most(fallen):
     total = Courses.of(np.mean([*parts.values()], axis=0))
     group = Group(rater="client", place=np.array([0]), total=total, parts=parts)
     measure = Measure(low=1, high=5, step=1 / 12, prior=Prior(df=4, sd=0.2, n_series=0, origin="given"))
-    found = judge(group, form, get_method("predictive-limit"), measure)
+    found = judged_by("predictive-limit", group, measure, form)
     (reason,) = flag_columns([found], np.array(["C1"], dtype=object))["reason"]
     assert f"; fell most: {fallen};" in reason
 
@@ -378,7 +383,7 @@ def test_a_rupture_at_the_ceiling_is_marked_as_such():
     group = Group(rater="client", place=np.array([0]), total=scores, parts={})
     for high, marked in ((60, True), (70, False)):
         measure = Measure(low=12, high=high, step=1, prior=GIVEN)
-        found = judge(group, load_scale("wai"), get_method("predictive-limit"), measure)
+        found = judged_by("predictive-limit", group, measure, load_scale("wai"))
         (reason,) = flag_columns([found], np.array(["C1"], dtype=object))["reason"]
         assert ("ceiling" in reason) is marked
 

@@ -166,7 +166,7 @@ def test_risk_is_listed_in_the_specified_order(study):
 def test_prevalence_stands_beside_chance(study):
     _, result = study
     assert "noise alone would flag" in result.view.prevalence
-    chance = result.manifest["chance"]
+    chance = result.manifest["methods"][0]["chance"]
     assert 0 <= chance["low"] <= chance["expected"] <= chance["high"] < chance["observed"]
 
 
@@ -194,7 +194,8 @@ def test_the_manifest_says_what_was_run_on_what(study):
         manifest["scales"][0]["sha256"]
         == hashlib.sha256((bundled("scales") / "wai-sr.toml").read_bytes()).hexdigest()
     )
-    assert set(manifest["method"]["priors"]) == {"client", "therapist"}
+    assert set(manifest["prior"]["priors"]) == {"client", "therapist"}
+    assert manifest["prior"]["until"] == "2025-02-19"
     assert str(STUDY.parent) not in (folder / MANIFEST).read_text(encoding="utf-8")
 
 
@@ -280,7 +281,8 @@ def test_both_lanes_agree_on_raters_dates_and_therapists(tmp_path, monkeypatch, 
     tolerant = run(path, tmp_path / "tolerant", read=ReadOptions(missing=("-99",)))
     assert quick.manifest["reader"] == "fast"
     assert tolerant.manifest["reader"] == "tolerant: options of its own"
-    assert quick.manifest["method"] == tolerant.manifest["method"]
+    assert quick.manifest["methods"] == tolerant.manifest["methods"]
+    assert quick.manifest["prior"] == tolerant.manifest["prior"]
     for name in ("scores.csv", "flags.csv", "episodes.csv", "risk.csv"):
         assert (tmp_path / "fast" / name).read_bytes() == (tmp_path / "tolerant" / name).read_bytes(), name
     assert {row["rater"] for row in rows(tmp_path / "fast", "flags.csv")} == {"client", "therapist"}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alliance import __version__
-from alliance.cli import scales, score, simulate, study
+from alliance.cli import flag, scales, score, simulate, study
 from alliance.errors import AllianceError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 app.command()(study.analyze)
 app.command()(study.check)
 app.command()(score.score)
-app.command()(study.flag)
+app.command()(flag.flag)
 app.command()(study.risk)
 app.command()(simulate.simulate)
 app.add_typer(scales.app, name="scales")

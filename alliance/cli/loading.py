@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alliance.errors import StoreError, UsageError
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from alliance.readers import Loaded
+    from alliance.rupture import Frozen
     from alliance.scale import Scale
 
 
@@ -40,6 +44,133 @@ def score_file(
         tell_notes(note for each in loaded.scales.values() for note in each.told)
     frames = {name: score(loaded.responses[name], loaded.scales[name]) for name in loaded.responses}
     return loaded, {name: frame.assign(scale=name) for name, frame in frames.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgeable:
+    """Scores that can be judged, and the form they are from.
+
+    `scale` is None for a plain file of scores.
+    """
+
+    scores: pd.DataFrame
+    scale: Scale | None
+    column: str
+
+
+def scores_to_judge(
+    file: Path,
+    form: Scale | None,
+    options: Any,
+    scales: list[Path] | None,
+    *,
+    column: str | None = None,
+    texts: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    both: bool = False,
+    quiet: bool = False,
+) -> Judgeable:
+    """Return the scores of a file of answers, or of a plain file of scores.
+
+    A file is plain if it has the column that is asked for. `both` puts the forms of all raters together, for
+    methods that compare them. `texts` are columns of the file that come along as they are written.
+
+    Raises
+    ------
+    UsageError
+        If neither a form nor a column is named, or the forms cannot stand side by side.
+    """
+    from alliance.readers.plain import has_column
+
+    plain = column is not None and (
+        form is None or str(file) == "-" or has_column(file, column, options=options)
+    )
+    if column is not None and plain:
+        return _plain_scores(file, form, options, column, texts, (low, high), quiet=quiet)
+    if texts:
+        message = f"the column '{texts[0]}' is read from a plain file of scores only"
+        raise UsageError(
+            message, hint="`alliance score FILE -o scores.csv`, put the column beside, add --column total"
+        )
+    loaded, scored = score_file(file, form, options, scales, quiet=quiet)
+    chosen = alliance_form(loaded)
+    frame = together(loaded, scored, chosen) if both else scored[chosen.id]
+    return Judgeable(scores=frame, scale=chosen, column=column or "total")
+
+
+def _plain_scores(
+    file: Path,
+    form: Scale | None,
+    options: Any,
+    column: str,
+    texts: Sequence[str],
+    ends: tuple[float | None, float | None],
+    *,
+    quiet: bool,
+) -> Judgeable:
+    from alliance.readers.plain import read_series
+
+    low, high = ends if form is None or column not in form.scores else form.bounds(column)
+    found = read_series(file, [column], texts=texts, low=low, high=high, options=options)
+    if not quiet:
+        tell_notes(found.notes)
+    return Judgeable(scores=found.frame, scale=form, column=column)
+
+
+def alliance_form(loaded: Loaded) -> Scale:
+    """Return the first form of a file that measures the alliance."""
+    from alliance.rupture import require_alliance
+
+    forms = list(loaded.scales.values())
+    for form in forms:
+        with contextlib.suppress(UsageError):
+            require_alliance(form)
+            return form
+    require_alliance(forms[0])
+    return forms[0]
+
+
+def together(loaded: Loaded, scored: dict[str, pd.DataFrame], chosen: Scale) -> pd.DataFrame:
+    """Return the Scores of every alliance form with the same range, raters side by side.
+
+    Raises
+    ------
+    UsageError
+        If the same rater filled in two of them at one session.
+    """
+    import pandas as pd
+
+    names = [
+        name
+        for name, each in loaded.scales.items()
+        if each.measures_alliance
+        and each.bounds("total") == chosen.bounds("total")
+        and set(chosen.scores) <= set(each.scores)
+    ]
+    frame = pd.concat([scored[name] for name in names], ignore_index=True)
+    if frame.duplicated(["case", "rater", "session"]).any():
+        message = f"the same rater filled in several of the forms {', '.join(names)} at one session"
+        raise UsageError(message, hint="name one form with --scale, or give each its own rater")
+    return frame
+
+
+def read_prior(path: Path | None) -> Frozen | None:
+    """Return what a prior file holds, or None without one."""
+    if path is None:
+        return None
+    import json
+
+    from alliance.rupture import Frozen
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        message = f"'{path}' cannot be read: {problem.strerror}"
+        raise StoreError(message, hint="check the name and who may read it") from problem
+    except ValueError:
+        content = None
+    return Frozen.from_json(content if isinstance(content, dict) else {})
 
 
 def _rejected(loaded: Loaded) -> Iterator[str]:

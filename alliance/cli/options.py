@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alliance.errors import UsageError
+from alliance.rupture.parameters import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
-    from alliance.claims import Norm
     from alliance.readers import ReadOptions
 from alliance.scale import Scale
 
@@ -44,12 +47,33 @@ AttendanceOption = Annotated[
     Path | None,
     typer.Option("--attendance", help="A second file with the appointments: case, date, attendance."),
 ]
-MethodOption = Annotated[
-    str, typer.Option("--method", help="Rupture method: predictive-limit or reliable-drop.")
+MethodOption = Annotated[str, typer.Option("--method", help="Rupture method; `alliance methods` lists them.")]
+MethodsOption = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="Rupture method; repeat it for several. [predictive-limit]"),
 ]
-AlphaOption = Annotated[
-    float | None, typer.Option("--alpha", help="predictive-limit: one-sided error rate of a verdict. [0.01]")
+ColumnOption = Annotated[
+    str | None, typer.Option("--column", help="The score to judge: a column of a plain file, or a subscale.")
 ]
+DirectionOption = Annotated[
+    str, typer.Option("--direction", help="fall or rise: the change that is flagged.")
+]
+MinOption = Annotated[float | None, typer.Option("--min", help="Plain file: lowest possible score.")]
+MaxOption = Annotated[float | None, typer.Option("--max", help="Plain file: highest possible score.")]
+StepOption = Annotated[
+    float | None,
+    typer.Option("--step", help="Plain file: smallest change of a score. [the unit it is written in]"),
+]
+PriorOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prior", help="What an earlier run knew of the caseload: its prior file or manifest.json."
+    ),
+]
+GapOption = Annotated[
+    float | None, typer.Option("--max-gap-days", help="Sessions further apart are no neighbours. [28]")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of what chance gives.")]
 SdOption = Annotated[
     float | None, typer.Option("--sd", help="Between-person standard deviation of the total.")
 ]
@@ -116,18 +140,6 @@ def find_scale(scale: str | None, scales: list[Path] | None) -> Scale | None:
     return None if scale is None else load_scale(scale, folders=tuple(scales or ()))
 
 
-def given_norm(sd: float | None, reliability: float | None) -> Norm | None:
-    """Return the norm given on the command line; one number alone is a usage error."""
-    if sd is None and reliability is None:
-        return None
-    if sd is None or reliability is None or not sd > 0 or not 0 <= reliability < 1:
-        message = "--sd above 0 and --reliability from 0 to below 1 belong together"
-        raise UsageError(message, hint="give both, or --within-sd alone")
-    from alliance.claims import Norm
-
-    return Norm(sd=sd, reliability=reliability, status="derived", source="given on the command line")
-
-
 def own_texts(path: Path | None, form: Scale) -> dict[int, str]:
     """Return the user's own item texts, or none."""
     if path is None:
@@ -165,14 +177,32 @@ def cutoff_edge(style: str, form: Scale | None) -> bool | None:
     return False
 
 
-def method_settings(method: str, alpha: float | None) -> dict[str, Any]:
-    """Return the parameters of a method that the command line sets."""
-    if alpha is None:
-        return {}
-    if method != "predictive-limit":
-        message = f"--alpha belongs to predictive-limit, not to {method}"
-        raise UsageError(message, hint="leave it out")
-    if not 0 < alpha < 0.5:  # noqa: PLR2004  one side of a distribution
-        message = f"--alpha must lie between 0 and 0.5, got {alpha:g}"
-        raise UsageError(message, hint="the default is 0.01")
-    return {"alpha": alpha}
+def with_method_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with an option for every parameter of the rupture methods, told as `settings`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for each in signature.parameters.values() if each.name != "settings"]
+    added = [_option_of(parameter) for parameter in PARAMETERS]
+
+    def run(**given: Any) -> None:
+        settings = {parameter.name: given.pop(parameter.name) for parameter in PARAMETERS}
+        command(**given, settings={name: value for name, value in settings.items() if value is not None})
+
+    functools.update_wrapper(run, command)
+    del run.__dict__["__wrapped__"]
+    parameters = [*own, *added]
+    run.__dict__["__signature__"] = signature.replace(parameters=parameters)
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _option_of(parameter: Parameter) -> inspect.Parameter:
+    methods = ", ".join(parameter.methods)
+    lead = f"{methods}: " if methods else ""
+    default = "" if parameter.default in {None, False} else f" [{parameter.default}]"
+    option = typer.Option(parameter.option, help=f"{lead}{parameter.help}.{default}")
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[parameter.kind | None, option],  # type: ignore[valid-type]
+    )

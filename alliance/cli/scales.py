@@ -106,8 +106,8 @@ def show(
     Example: alliance scales show wai-sr
     """
     from alliance.cli.facts import facts_of, held_facts
-    from alliance.cli.options import given_norm
     from alliance.held import find_held
+    from alliance.rupture.subject import given_norm
     from alliance.scale import find_scales, load_scale
 
     held = None if scale in find_scales(scales or ()) else find_held(scale)

@@ -25,7 +25,6 @@ from alliance.cli.options import (
     TextsOption,
     UnverifiedOption,
     find_scale,
-    given_norm,
     own_texts,
     read_options,
 )
@@ -84,6 +83,8 @@ def score(
         one = one.with_unconfirmed() if include_unverified else one
         cells = _asked(one, own_texts(texts, one)) if answers is None else _cells(answers)
         before = None if previous is None else _cells(previous)
+        from alliance.rupture.subject import given_norm
+
         norm = given_norm(sd, reliability)
         _score_one(one, cells, before, norm=norm, unverified=include_unverified, quiet=quiet, format=format)
         return

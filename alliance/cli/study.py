@@ -1,26 +1,26 @@
-"""`alliance analyze, flag, risk, check`: from a file to findings and reports."""
+"""`alliance analyze, risk, check`: from a file to findings and reports."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from alliance.cli.loading import records, score_file
+from alliance.cli.loading import alliance_form, read_prior, records, score_file
 from alliance.cli.options import (
-    AlphaOption,
     AttendanceOption,
     CutoffStyleOption,
     DateFormatOption,
     FileArgument,
+    GapOption,
     KeepOption,
     MapOption,
-    MethodOption,
+    MethodsOption,
     MissingOption,
     OnErrorOption,
+    PriorOption,
     QuietOption,
     ReliabilityOption,
     ScaleOption,
@@ -32,27 +32,24 @@ from alliance.cli.options import (
     WithinSdOption,
     cutoff_edge,
     find_scale,
-    given_norm,
-    method_settings,
     one_of,
     positive,
     read_day,
     read_options,
+    with_method_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.cli.screen import colour, encodes, progress, width
 from alliance.errors import UsageError
 
-if TYPE_CHECKING:
-    from alliance.readers import Loaded
-    from alliance.scale import Scale
-
 DATA_EXIT = 3
 
 
+@with_method_options
 def analyze(
     *,
     file: FileArgument,
+    settings: dict[str, Any],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")
     ],
@@ -65,8 +62,9 @@ def analyze(
     date_format: DateFormatOption = None,
     sheet: SheetOption = None,
     attendance: AttendanceOption = None,
-    method: MethodOption = "predictive-limit",
-    alpha: AlphaOption = None,
+    method: MethodsOption = None,
+    prior: PriorOption = None,
+    max_gap_days: GapOption = None,
     sd: SdOption = None,
     reliability: ReliabilityOption = None,
     within_sd: WithinSdOption = None,
@@ -101,10 +99,13 @@ def analyze(
             map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
         ),
         attendance=attendance,
-        method=method,
-        settings=method_settings(method, alpha),
-        norm=given_norm(sd, reliability),
-        within_sd=positive("--within-sd", within_sd),
+        methods=tuple(method or ["predictive-limit"]),
+        settings=settings,
+        prior=read_prior(prior),
+        **({} if max_gap_days is None else {"max_gap_days": max_gap_days}),
+        sd=sd,
+        reliability=reliability,
+        within_sd=within_sd,
         sem=positive("--sem", sem),
         inclusive=cutoff_edge(srs_cutoff_style, form),
         today=read_day("--today", today),
@@ -155,50 +156,6 @@ def _emit_triage(result: Any, format: Format) -> None:
     emit(joined, columns=columns, format=format)
 
 
-def flag(
-    *,
-    file: FileArgument,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
-    method: MethodOption = "predictive-limit",
-    alpha: AlphaOption = None,
-    sd: SdOption = None,
-    reliability: ReliabilityOption = None,
-    within_sd: WithinSdOption = None,
-    episodes: Annotated[bool, typer.Option("--episodes", help="Print episodes instead of flags.")] = False,
-    quiet: QuietOption = False,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """Flag ruptures and repairs in a file of answers.
-
-    Example: alliance flag study.csv --scale wai-sr --method reliable-drop --within-sd 0.25
-    """
-    from alliance import frames
-    from alliance.rupture import flag, require_alliance
-
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    loaded, scored = score_file(file, find_scale(scale, scales), options, scales, quiet=quiet)
-    form = _alliance_form(loaded, require_alliance)
-    flags, found = flag(
-        scored[form.id],
-        form,
-        method=method,
-        norm=given_norm(sd, reliability),
-        within_sd=positive("--within-sd", within_sd),
-        **method_settings(method, alpha),
-    )
-    table, columns = (found, frames.EPISODES) if episodes else (flags, frames.FLAGS)
-    emit(records(table), columns=columns, format=format)
-
-
 def risk(
     *,
     file: FileArgument,
@@ -224,13 +181,12 @@ def risk(
     from alliance import frames
     from alliance.dropout import risk
     from alliance.readers import ReadOptions, read_attendance
-    from alliance.rupture import require_alliance
 
     options = read_options(
         map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
     )
     loaded, scored = score_file(file, find_scale(scale, scales), options, scales, quiet=quiet)
-    form = _alliance_form(loaded, require_alliance)
+    form = alliance_form(loaded)
     appointments = loaded.appointments if len(loaded.appointments) else None
     if attendance is not None:
         appointments = read_attendance(attendance, options=ReadOptions(date_format=options.date_format))
@@ -311,14 +267,3 @@ def _summary(found: Any) -> Iterator[str]:
         yield ""
     else:
         yield f"nothing {'else ' if found.doubts else ''}is wrong with this file"
-
-
-def _alliance_form(loaded: Loaded, require: Callable[[Scale], None]) -> Scale:
-    """Return the first form of a file that measures the alliance."""
-    forms = list(loaded.scales.values())
-    for form in forms:
-        with contextlib.suppress(UsageError):
-            require(form)
-            return form
-    require(forms[0])
-    return forms[0]

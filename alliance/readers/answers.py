@@ -58,7 +58,7 @@ class Answers:
 def rules_for(scale: Scale, mapping: Mapping, missing: tuple[str, ...] = ()) -> Rules:
     """Return the rules for the answers of `scale`; `missing` codes add to those of the mapping."""
     codes = frozenset(plain(code) for code in (*mapping.missing, *missing))
-    numbers = frozenset(number for code in codes if (number := _number(code)) is not None)
+    numbers = frozenset(number for code in codes if (number := number_of(code)) is not None)
     return Rules(
         scale=scale,
         words=mapping.answers,
@@ -104,7 +104,7 @@ def read_answer(text: str, rules: Rules) -> tuple[float, int]:
     known = rules.words.get(word)
     if known is not None:
         return _checked(known, rules)
-    number = _number(word)
+    number = number_of(word)
     if word in rules.missing or number in rules.missing_numbers:
         return math.nan, MISSING
     known = rules.anchors.get(word)
@@ -149,7 +149,8 @@ def is_blank(texts: Array) -> Array:
     return np.asarray(blank[codes].reshape(texts.shape))
 
 
-def _number(word: str) -> float | None:
+def number_of(word: str) -> float | None:
+    """Return the number a word is, with a decimal point or comma, or None."""
     return float(word.replace(",", ".")) if _NUMBER.fullmatch(word) else None
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alliance.courses import Courses, TimeSteps
 from alliance.psychometrics import successive_spread
 from alliance.rupture.prior import shrink
-from alliance.rupture.registry import Measure, Method
+from alliance.rupture.registry import Measure
+
+if TYPE_CHECKING:
+    from alliance.rupture.detection import Run
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +27,7 @@ MAX_PHI = 0.9
 class Chance:
     """Share of series flagged at least once among those with a verdict: observed, and under noise alone.
 
-    `low` and `high` hold 95 % of the replicates.
+    `low` and `high` hold 95 % of the replicates; `finding` is what the method flags.
     """
 
     n_series: int
@@ -33,13 +36,14 @@ class Chance:
     low: float
     high: float
     replicates: int
+    finding: str = "rupture"
 
     def __str__(self) -> str:
         """Return the comparison as a sentence."""
         flagged = round(self.observed * self.n_series)
         beyond = "more than chance" if self.observed > self.high else "no more than chance"
         return (
-            f"{flagged} of {self.n_series} cases with enough data had a rupture ({self.observed:.0%}); noise "
+            f"{flagged} of {self.n_series} cases with enough data had a {self.finding} ({self.observed:.0%}); noise "
             f"alone would flag {self.expected:.0%} (95 % range {self.low:.0%} to {self.high:.0%}): {beyond}"
         )
 
@@ -47,11 +51,10 @@ class Chance:
 def chance(
     courses: Courses,
     measure: Measure,
-    method: Method,
+    run: Run,
     *,
     seed: int = 1,
     replicates: int = REPLICATES,
-    **settings: Any,
 ) -> Chance:
     """Compare the share of flagged series with that of the same series without any rupture.
 
@@ -62,7 +65,7 @@ def chance(
     Parameters
     ----------
     courses : Courses
-    measure, method, settings
+    measure, run
         As the observed verdicts were made, prior included.
     seed : int
         Equal seeds give equal numbers.
@@ -70,13 +73,13 @@ def chance(
         At most; fewer for long courses, so that no more than 200,000 forms are drawn, but never below 20.
     """
     count = int(np.clip(MAX_FORMS // max(len(courses.values), 1), 20, replicates))
-    observed, judged = _share(courses, 1, measure, method, settings)
+    observed, judged = _share(courses, 1, measure, run)
     noise = _Noise.of(courses, measure)
     rng = np.random.default_rng(seed)
     at_once = max(FORMS_AT_ONCE // max(len(courses.values), 1), 1)
     shares = np.concatenate(
         [
-            _share(noise.draw(batch, rng), batch, measure, method, settings)[0]
+            _share(noise.draw(batch, rng), batch, measure, run)[0]
             for batch in [*[at_once] * (count // at_once), count % at_once]
             if batch
         ]
@@ -89,6 +92,7 @@ def chance(
         low=float(low),
         high=float(high),
         replicates=count,
+        finding=run.finding,
     )
 
 
@@ -136,8 +140,7 @@ class _Noise:
         noise = self._autocorrelated(many, rng)
         raw = np.tile(self.level, count)[many.series] + np.tile(self.sigma, count)[many.series] * noise
         measure = self.measure
-        steps = np.rint((raw - measure.low) / measure.step)
-        values = np.clip(measure.low + steps * measure.step, measure.low, measure.high)
+        values = np.clip(_on_steps(raw, measure), measure.low, measure.high)
         values[np.isnan(many.values)] = np.nan
         return Courses(values=values, session=many.session, starts=many.starts)
 
@@ -160,11 +163,18 @@ class _Noise:
         return noise
 
 
-def _share(
-    courses: Courses, count: int, measure: Measure, method: Method, settings: dict[str, Any]
-) -> tuple[Array, Array]:
+def _on_steps(values: Array, measure: Measure) -> Array:
+    """Return values rounded to the steps of the score, counted from its lowest value."""
+    if measure.step == 0:
+        return values
+    origin = measure.low if np.isfinite(measure.low) else 0.0
+    rounded: Array = origin + np.rint((values - origin) / measure.step) * measure.step
+    return rounded
+
+
+def _share(courses: Courses, count: int, measure: Measure, run: Run) -> tuple[Array, Array]:
     """Return for each of `count` replicates the share of flagged series, and the number with a verdict."""
-    met = method.judge(courses, measure, **settings).met
+    met = run.verdict(courses, measure).met
     n_series = len(courses.starts)
     flagged = np.bincount(courses.series, weights=met == 1, minlength=n_series).reshape(count, -1) > 0
     judged = np.bincount(courses.series, weights=np.isfinite(met), minlength=n_series).reshape(count, -1) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,18 @@ from alliance.frames import EPISODES, FLAGS
 from alliance.psychometrics import effective_df
 from alliance.rupture.prior import Prior, shrink
 from alliance.rupture.registry import Measure, Method
-from alliance.rupture.verdict import LATE, OUTCOMES, Verdict
+from alliance.rupture.verdict import LATE, NO_PRIOR, NO_VARIATION, OUTCOMES, Verdict
 from alliance.special import t_quantile
 
 Array = np.ndarray[Any, Any]
 
 NOT_ENOUGH_DATA = "not enough data"
+EARLIER = "earlier scores"
+WHATEVER_THE_SCORES = {
+    NO_VARIATION: "no variation",
+    NO_PRIOR: "no caseload prior and no within-person SD, and own sessions alone are too few",
+}
+"""State → why there is no verdict however many scores there are."""
 CEILING_SHARE = 0.5
 MANY = 1e9
 """Degrees of freedom from which on the t and the normal distribution are one."""
@@ -30,8 +36,9 @@ SEVERITIES = ((0.005, "strict"), (0.01, "signal"), (0.025, "watch"))
 class Judged:
     """The courses of one rater, what a method said of them, and what belongs to an explanation.
 
-    `place` is the number of the case of each series; `parts` the subscale values, one for each row; `key` the
-    status of the scoring key.
+    `courses`, `verdict` and `measure` are in score points, whichever way was looked. `place` is the number of
+    the case of each series; `parts` the subscale values, one for each row, and the width of their range; `key`
+    the status of the scoring key; `rising` whether rises are flagged instead of falls.
     """
 
     courses: Courses
@@ -42,7 +49,13 @@ class Judged:
     rater: str
     key: str
     subscale: str = "total"
-    parts: Mapping[str, tuple[Array, float]]
+    rising: bool = False
+    parts: Mapping[str, tuple[Array, float]] = field(default_factory=dict)
+
+    @property
+    def sign(self) -> int:
+        """1 where falls are flagged, -1 where rises are."""
+        return -1 if self.rising else 1
 
 
 def flag_columns(judged: Sequence[Judged], names: Array) -> dict[str, Array]:
@@ -53,7 +66,7 @@ def flag_columns(judged: Sequence[Judged], names: Array) -> dict[str, Array]:
     found = [
         _with_constants(rows, each)
         for each in judged
-        for rows in (_ruptures(each), _repairs(each), _silent(each))
+        for rows in (_ruptures(each), _repairs(each), *_listed(each), _silent(each))
     ]
     return _in_order(found, FLAGS, names, "session")
 
@@ -124,27 +137,51 @@ def _rows(
 
 def _ruptures(judged: Judged) -> dict[str, Array]:
     verdict, rows = judged.verdict, judged.verdict.flagged
-    several = join([number(" from the ", verdict.n_reference[rows]), " sessions before (mean "])
+    explain = judged.method.explain or by_limit
     reason: list[Array | str] = [
+        *explain(judged, rows),
+        _largest_fall(judged),
+        _ceiling(judged, rows),
+        f"; {judged.measure.prior}" if np.isfinite(verdict.df[rows]).any() else "",
+    ]
+    return _rows(
+        judged,
+        rows,
+        finding=_name(judged),
+        severity=_severity(judged, rows),
+        limit=verdict.limit[rows],
+        reason=join([np.full(len(rows), "", dtype=object), *reason]),
+    )
+
+
+def by_limit(judged: Judged, rows: Array) -> list[Array | str]:
+    """Return that each score lies beyond its limit, and what the limit was made from."""
+    verdict = judged.verdict
+    several = join([number(" from the ", verdict.n_reference[rows]), " sessions before (mean "])
+    return [
         number("scored ", judged.courses.values[rows]),
-        number(", below the limit ", verdict.limit[rows]),
+        number(f", {'above' if judged.rising else 'below'} the limit ", verdict.limit[rows]),
         np.where(verdict.n_reference[rows] > 1, several, " from the session before (").astype(object),
         number("", verdict.reference[rows]),
         number(", SD ", verdict.sigma[rows]),
         np.where(np.isfinite(verdict.df[rows]), number(", df ", verdict.df[rows], "%.3g"), "").astype(object),
         ")",
-        _largest_fall(judged),
-        _ceiling(judged, rows),
-        f"; {judged.measure.prior}" if np.isfinite(verdict.df).any() else "",
     ]
-    return _rows(
-        judged,
-        rows,
-        finding="rupture",
-        severity=_severity(verdict, rows),
-        limit=verdict.limit[rows],
-        reason=join(reason),
-    )
+
+
+def _listed(judged: Judged) -> list[dict[str, Array]]:
+    """Return what a method lists without flagging it."""
+    return [
+        _rows(
+            judged,
+            rows,
+            finding=finding,
+            severity=np.full(len(rows), "", dtype=object),
+            limit=np.full(len(rows), np.nan),
+            reason=join([number("scored ", judged.courses.values[rows]), ": listed, not flagged"]),
+        )
+        for finding, rows in judged.verdict.listed.items()
+    ]
 
 
 def _repairs(judged: Judged) -> dict[str, Array]:
@@ -154,17 +191,21 @@ def _repairs(judged: Judged) -> dict[str, Array]:
     texts = [
         ("back to ", judged.courses.values[rows]),
         (", close to the ", episodes.reference[healed]),
-        (" from before the rupture at session ", judged.courses.session[episodes.onset[healed]]),
+        (f" from before the {_name(judged)} at session ", judged.courses.session[episodes.onset[healed]]),
         ("; scored sessions until then: ", episodes.lag[healed]),
     ]
     return _rows(
         judged,
         rows,
-        finding="repair",
+        finding="reversal" if judged.rising else "repair",
         severity=np.array(OUTCOMES, dtype=object)[episodes.outcome[healed]],
-        limit=episodes.reference[healed] - episodes.sigma[healed],
+        limit=episodes.reference[healed] - judged.sign * episodes.sigma[healed],
         reason=join([number(lead, values) for lead, values in texts]),
     )
+
+
+def _name(judged: Judged) -> str:
+    return "rise" if judged.rising else judged.method.finding
 
 
 def _silent(judged: Judged) -> dict[str, Array]:
@@ -174,10 +215,15 @@ def _silent(judged: Judged) -> dict[str, Array]:
     series = np.flatnonzero((spoken == 0) & (courses.lengths > 0))
     rows = courses.starts[series] + courses.lengths[series] - 1
     scored = np.bincount(courses.series, weights=np.isfinite(courses.values), minlength=len(courses.starts))
-    earlier = np.maximum(scored[series].astype(np.int64) - 1, 0)
-    short = join([number(f"{NOT_ENOUGH_DATA}: ", earlier), f" of {verdict.needed} earlier scores"])
+    have = scored[series].astype(np.int64)
+    if verdict.counted == EARLIER:
+        have = np.maximum(have - 1, 0)
+    short = join([number(f"{NOT_ENOUGH_DATA}: ", have), f" of {verdict.needed} {verdict.counted}"])
     sparse = f"{NOT_ENOUGH_DATA}: too few scored sessions in a row"
-    reason = np.where(earlier < verdict.needed, short, sparse).astype(object)
+    reason = np.where(have < verdict.needed, short, sparse).astype(object)
+    for state, why in WHATEVER_THE_SCORES.items():
+        found = np.bincount(courses.series, weights=verdict.state == state, minlength=len(courses.starts))
+        reason[found[series] > 0] = f"{NOT_ENOUGH_DATA}: {why}"
     nothing = np.full(len(rows), "", dtype=object)
     return _rows(
         judged,
@@ -189,13 +235,21 @@ def _silent(judged: Judged) -> dict[str, Array]:
     )
 
 
-def _severity(verdict: Verdict, rows: Array) -> Array:
-    """Return the word for how unlikely each fall is, by the quantiles of its own distribution."""
-    kinds, place = np.unique(np.fmin(verdict.df[rows], MANY), return_inverse=True)
+def _severity(judged: Judged, rows: Array) -> Array:
+    """Return the word for how unlikely each change is, by the quantiles of its own distribution.
+
+    Empty where the statistic has no such distribution: its degrees of freedom are NaN.
+    """
+    df = judged.verdict.df[rows]
+    kinds, place = np.unique(np.where(df > MANY, MANY, df), return_inverse=True)
+    change = judged.sign * judged.verdict.statistic[rows]
+    sides = 1
+    if judged.method.two_sided:
+        change, sides = -np.abs(change), 2
     words = np.full(len(rows), "", dtype=object)
     for level, word in reversed(SEVERITIES):
-        limits = np.array([t_quantile(level, df) for df in kinds.tolist()])
-        words[verdict.statistic[rows] <= limits[place]] = word
+        limits = np.array([t_quantile(level / sides, df) if df > 0 else np.nan for df in kinds.tolist()])
+        words[change <= limits[place]] = word
     return words
 
 
@@ -217,12 +271,13 @@ def _ceiling(judged: Judged, rows: Array) -> Array:
 def _largest_fall(judged: Judged) -> Array:
     """Return which subscale fell most, in its own within-person SD."""
     rows, window = judged.verdict.flagged, judged.verdict.window
-    if not judged.parts or not len(rows):
+    if not judged.parts or not len(rows) or not window.shape[1]:
         return np.full(len(rows), "", dtype=object)
     falls = np.stack([_fall(judged, values, span, rows, window) for values, span in judged.parts.values()])
     known = np.isfinite(falls).any(axis=0)
+    most = "; rose most: " if judged.rising else "; fell most: "
     names = np.array(list(judged.parts), dtype=object)[np.argmax(np.nan_to_num(falls, nan=-np.inf), axis=0)]
-    return np.where(known, join(["; fell most: ", names]), "").astype(object)
+    return np.where(known, join([most, names]), "").astype(object)
 
 
 def _fall(judged: Judged, values: Array, span: float, rows: Array, window: Array) -> Array:
@@ -239,7 +294,7 @@ def _fall(judged: Judged, values: Array, span: float, rows: Array, window: Array
     n_before = np.isfinite(before).sum(axis=1)
     mean = np.nansum(before, axis=1) / np.maximum(n_before, 1)
     floor = total.step * ratio / np.sqrt(12)
-    fall = (mean - values[rows]) / np.fmax(sigma, floor)
+    fall = judged.sign * (mean - values[rows]) / np.fmax(sigma, floor)
     return np.where(n_before > 0, fall, np.nan)
 
 

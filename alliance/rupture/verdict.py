@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-EVALUATED, NOT_ENOUGH, UNSCORED, OPEN, REPAIR = range(5)
+EVALUATED, NOT_ENOUGH, UNSCORED, OPEN, REPAIR, NO_VARIATION, NO_PRIOR = range(7)
 """Why a session has the verdict it has: `Verdict.state`."""
 
 REPAIRED, LATE, UNREPAIRED, CENSORED = range(4)
@@ -42,31 +44,43 @@ class Episodes:
 
     @property
     def depth(self) -> Array:
-        """Fall from the reference to the lowest score, in points."""
-        return self.reference - self.nadir
+        """Distance from the reference to the lowest score (of a rise: the highest), in points."""
+        depth: Array = np.abs(self.reference - self.nadir)
+        return depth
 
     @property
     def partial(self) -> Array:
         """Share of the fall that the last score has regained."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.depth > 0, (self.last - self.nadir) / self.depth, np.nan)
+            return np.where(self.depth > 0, np.abs(self.last - self.nadir) / self.depth, np.nan)
+
+    def turned(self) -> Episodes:
+        """Return the same episodes of scores whose sign was turned."""
+        return replace(self, reference=-self.reference, nadir=-self.nadir, last=-self.last)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """One answer per form, in the order of the courses; every array has shape (forms,).
 
+    Arrays may be read-only views: a spread that is the same everywhere takes no memory.
+
     Attributes
     ----------
     met : 1 yes, 0 no, NaN not enough data
     statistic : the method's z-like number, negative = worse
-    limit : the score below which the method flags
+    limit : the score below which the method flags; NaN where it has none
     reference, sigma : what the score was compared with, and its spread, in score points
     df : degrees of freedom of `statistic`; infinite where it is compared with the normal distribution
-    n_reference : earlier scores the verdict stands on
-    state : EVALUATED, NOT_ENOUGH, UNSCORED, OPEN or REPAIR
-    needed : earlier scores the method needs
-    window : rows the score was compared with, shape (flagged forms, looked back on); -1 = none
+    n_reference : scores the verdict stands on
+    state : EVALUATED, NOT_ENOUGH, UNSCORED, OPEN, REPAIR, NO_VARIATION or NO_PRIOR
+    needed : scores the method needs
+    counted : what `needed` counts; "earlier scores" leaves out the one that is judged
+    follow : function without arguments that returns the episodes, called once, when they are asked for
+    compared : function without arguments that returns the rows each flagged score was compared with, shape
+        (flagged forms, looked back on), -1 = none; None = not told
+    listed : finding → rows that are listed without being flagged, such as points above a chart
+    details : name → array, shape (forms,), for the method's own explanation
     """
 
     met: Array
@@ -78,10 +92,41 @@ class Verdict:
     n_reference: Array
     state: Array
     needed: int
-    episodes: Episodes
-    window: Array
+    follow: Callable[[], Episodes]
+    counted: str = "earlier scores"
+    compared: Callable[[], Array] | None = None
+    listed: Mapping[str, Array] = field(default_factory=dict)
+    details: Mapping[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """Ruptures from onset to outcome."""
+        return self.follow()
+
+    @cached_property
+    def window(self) -> Array:
+        """Rows that each flagged score was compared with, shape (flagged forms, looked back on); -1 = none."""
+        if self.compared is None:
+            return np.full((len(self.flagged), 0), -1, dtype=np.int64)
+        return self.compared()
 
     @property
     def flagged(self) -> Array:
         """Rows whose verdict is yes, ascending."""
         return np.flatnonzero(self.met == 1)
+
+    def turned(self) -> Verdict:
+        """Return the same verdict on scores whose sign was turned."""
+        return replace(
+            self,
+            statistic=-self.statistic,
+            limit=-self.limit,
+            reference=-self.reference,
+            follow=lambda: self.episodes.turned(),
+        )
+
+
+def constant(value: float, n_forms: int) -> Array:
+    """Return an array that is `value` everywhere and takes no memory."""
+    array: Array = np.broadcast_to(np.float64(value), (n_forms,))
+    return array

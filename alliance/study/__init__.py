@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alliance.claims import Norm
+from alliance.courses import MAX_GAP_DAYS
 from alliance.dropout.instrument import Instrument, instrument_of, local_sem
 from alliance.errors import DataError, UsageError
 from alliance.frames import EPISODES, FLAGS, KEYS, REJECTED, RISK, Forms
 from alliance.report.files import OutputFolder
 from alliance.report.tables import WRITERS, TableFile
 from alliance.report.view import StudyView
-from alliance.rupture import Group, judge, require_alliance
+from alliance.rupture import Frozen, require_alliance
 from alliance.rupture.chance import Chance, chance
-from alliance.rupture.findings import Judged, episode_columns, flag_columns
-from alliance.rupture.prior import Prior, estimate_prior
-from alliance.rupture.registry import Measure, Method, get_method, measure_of
+from alliance.rupture.findings import episode_columns, flag_columns
 from alliance.scale import Scale
 from alliance.study import risks
+from alliance.study.judging import Judge, judge_of
 from alliance.study.manifest import manifest_of, manifest_text
 from alliance.study.passes import Block, Spill, Tally, forms_of, score_forms
 from alliance.study.summary import Facts, view_of
@@ -46,10 +45,12 @@ CHANCE_SEED = 1
 class Request:
     """What a run is asked to do; everything that changes a number is in the manifest.
 
-    `scale` is None when the file names its forms itself. `settings` are parameters of the method. `sem` is
-    the standard error of measurement for the dropout rules, `within_sd` the one for ruptures. `inclusive`
-    says whether the form's cut-off itself counts as low, if not as the definition says; `today` is the day
-    of the list, for the prompt on a missing next appointment.
+    `scale` is None when the file names its forms itself. `methods` are the rupture methods; reports are drawn
+    from the first, tables hold all; `settings` are their parameters, `prior` is what an earlier run knew of
+    the caseload. `sd`, `reliability` and `within_sd` are about the total, for the rupture methods; `sem` is the
+    standard error of measurement for the dropout rules. `inclusive` says whether the form's cut-off itself
+    counts as low, if not as the definition says; `today` is the day of the list, for the prompt on a missing
+    next appointment.
     """
 
     path: Path
@@ -57,9 +58,12 @@ class Request:
     folders: tuple[Path, ...] = ()
     read: ReadOptions | None = None
     attendance: Path | None = None
-    method: str = "predictive-limit"
+    methods: tuple[str, ...] = ("predictive-limit",)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    norm: Norm | None = None
+    prior: Frozen | None = None
+    max_gap_days: float = MAX_GAP_DAYS
+    sd: float | None = None
+    reliability: float | None = None
     within_sd: float | None = None
     sem: float | None = None
     inclusive: bool | None = None
@@ -154,7 +158,7 @@ def _first_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Pr
         blocks = _plain_blocks(request, layout)
         part = _Part(scale=_require_scale(request), spill=spills.enter_context(Spill(out.folder)))
         with _scores_file(request, [part.scale], out) as table:
-            _score_blocks(blocks, part, table, tell, _guessed_rows(request.path))
+            _score_blocks(blocks, part, table, tell, _guessed_rows(request.path), request.max_gap_days)
         _write_rejected(request, out, {})
         return _Run(parts=[part], notes=(), lane="fast", synthetic="synthetic" in layout.names)
     except Odd as odd:
@@ -205,9 +209,8 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
     with _scores_file(request, [part.scale for part in parts], out) as table:
         for part in parts:
             frame = loaded.responses[part.scale.id]
-            _score_blocks(
-                iter([forms_of(frame, part.scale)] if len(frame) else []), part, table, tell, len(frame)
-            )
+            blocks = iter([forms_of(frame, part.scale)] if len(frame) else [])
+            _score_blocks(blocks, part, table, tell, len(frame), request.max_gap_days)
     _write_rejected(request, out, {name: loaded.rejected[name].to_numpy() for name in REJECTED})
     return _Run(
         parts=parts,
@@ -237,32 +240,21 @@ def _guessed_rows(path: Path) -> int:
     return int(path.stat().st_size / max(len(head), 1) * head.count(b"\n"))
 
 
-def _score_blocks(blocks: Iterator[Forms], part: _Part, table: TableFile, tell: Progress, total: int) -> None:
+def _score_blocks(  # noqa: PLR0917  one caller: every part of a run
+    blocks: Iterator[Forms],
+    part: _Part,
+    table: TableFile,
+    tell: Progress,
+    total: int,
+    max_gap_days: float,
+) -> None:
     for forms in blocks:
         block, columns = score_forms(forms, part.scale)
         table.write(columns)
-        part.tally.add(block, part.scale)
+        part.tally.add(block, part.scale, max_gap_days)
         part.tally.add_notes(columns["note"])
         part.spill.append(block)
         tell("scoring forms", part.tally.n_forms, total)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judge:
-    """A method and all it is told, the same for every block: one measure, with its prior, for each rater."""
-
-    scale: Scale
-    method: Method
-    measures: Mapping[str, Measure]
-    settings: Mapping[str, Any]
-
-    def __call__(self, block: Block) -> list[Judged]:
-        """Return what the method says of every rater's courses."""
-        return [self.of(group) for group in block.groups(self.scale)]
-
-    def of(self, group: Group) -> Judged:
-        """Return what the method says of one rater's courses."""
-        return judge(group, self.scale, self.method, self.measures[group.rater], **self.settings)
 
 
 def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress) -> Result:
@@ -270,7 +262,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
 
     notes = [*run.notes, *(caution for part in run.parts for caution in part.scale.told)]
     part = _alliance_part(run, notes)
-    judge_block = _judge_of(request, part)
+    judge_block = judge_of(request, part)
     lists = risks.RiskList(
         instrument=_instrument(request, part, notes), scale=part.scale, today=request.today
     )
@@ -283,7 +275,7 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
         synthetic=run.synthetic,
         alerts=tuple(_alerts(run.parts)),
         notes=tuple(notes),
-        chance=_chance(part, judge_block),
+        chances=_chances(part, judge_block),
     )
     view = view_of(facts, lists, part.spill, judge_block, booked)
     out.write("report.html", page(view).encode())
@@ -324,7 +316,7 @@ def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
     ):
         for number in range(len(spill)):
             block = spill.block(number)
-            judged = judge_block(block)
+            judged = judge_block.all(block)
             flags.write(flag_columns(judged, block.cases))
             episodes.write(episode_columns(judged, block.cases))
             lists.add(block, booked)
@@ -348,20 +340,6 @@ def _alliance_part(run: _Run, notes: list[str]) -> _Part:
     return chosen
 
 
-def _judge_of(request: Request, part: _Part) -> Judge:
-    base = replace(measure_of(part.scale, norm=request.norm), within_sd=request.within_sd)
-    priors: dict[str, Prior] = {
-        rater: estimate_prior(part.tally.spread(rater), step=base.step, within_sd=request.within_sd)
-        for rater in sorted(part.tally.spreads)
-    }
-    return Judge(
-        scale=part.scale,
-        method=get_method(request.method),
-        measures={rater: replace(base, prior=prior) for rater, prior in priors.items()},
-        settings=request.settings,
-    )
-
-
 def _instrument(request: Request, part: _Part, notes: list[str]) -> Instrument:
     """Return what the dropout rules may compare with; an error of measurement made from the data is told."""
     instrument = instrument_of(part.scale, sem=request.sem, inclusive=request.inclusive)
@@ -376,18 +354,19 @@ def _instrument(request: Request, part: _Part, notes: list[str]) -> Instrument:
     return replace(instrument, sem=derived)
 
 
-def _chance(part: _Part, judge_block: Judge) -> Chance | None:
-    """Return what noise alone would flag: from the whole caseload, or its first 10,000 forms."""
-    measures = judge_block.measures
-    rater = part.scale.perspective if part.scale.perspective in measures else next(iter(measures), "")
-    for number in range(len(part.spill)):
-        sample = part.spill.block(number).first(CHANCE_FORMS)
-        for group in sample.groups(part.scale):
+def _chances(part: _Part, judge_block: Judge) -> dict[str, Chance]:
+    """Return for every method what noise alone would flag: from the caseload, or its first 10,000 forms."""
+    sample = judge_block.sample(part.spill, CHANCE_FORMS)
+    found: dict[str, Chance] = {}
+    for run in judge_block.runs:
+        rater = (
+            part.scale.perspective if part.scale.perspective in run.measures else next(iter(run.measures), "")
+        )
+        for group in run.groups(sample):
             if group.rater == rater:
-                settings = judge_block.settings
-                found = chance(group.total, measures[rater], judge_block.method, seed=CHANCE_SEED, **settings)
-                return found if found.n_series else None
-    return None
+                told = chance(group.total, run.measures[rater], run, seed=CHANCE_SEED)
+                found |= {run.method.name: told} if told.n_series else {}
+    return found
 
 
 def _says_synthetic(path: Path) -> bool:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance import __version__
+from alliance.rupture import Frozen, Run
 
 if TYPE_CHECKING:
-    from alliance.study import Judge, Request, _Part
+    from alliance.rupture.chance import Chance
+    from alliance.study import Request, _Part
+    from alliance.study.judging import Judge
     from alliance.study.risks import RiskList
     from alliance.study.summary import Facts
 
@@ -30,7 +33,8 @@ def manifest_of(
 ) -> dict[str, Any]:
     """Return the manifest of a run. It holds no clock, no path and no client data.
 
-    Names of the input files are their base names; `priors` are frozen there, one for each rater.
+    Names of the input files are their base names. `prior` holds what the methods knew of the caseload, by
+    rater: the manifest can be given to a later run as its prior.
     """
     return {
         "alliance_version": __version__,
@@ -48,26 +52,38 @@ def manifest_of(
             }
             for part in parts
         ],
-        "method": {
-            "name": judge.method.name,
-            "online": judge.method.online,
-            "source": judge.method.source,
-            "score": "total",
-            "settings": dict(judge.settings),
-            "norm": None if request.norm is None else asdict(request.norm),
-            "within_sd": request.within_sd,
-            "priors": {rater: asdict(measure.prior) for rater, measure in judge.measures.items()},
-        },
+        "methods": [_method(run, facts.chances.get(run.method.name)) for run in judge.runs],
+        "prior": Frozen.of(judge.runs, until=_until(parts)).as_json(),
         "risk": {
             "rules": "DRF-1",
             "instrument": _instrument(risks),
             "today": None if risks.today is None else risks.today.isoformat(),
         },
-        "chance": None if facts.chance is None else asdict(facts.chance),
         "counts": {"cases": len(risks.where), "forms": facts.n_forms},
         "synthetic": facts.synthetic,
         "outputs": outputs,
     }
+
+
+def _method(run: Run, chance: Chance | None) -> dict[str, Any]:
+    norm = run.subject.measure.norm
+    return {
+        "name": run.method.name,
+        "online": run.method.online,
+        "source": run.method.source,
+        "score": run.subject.column,
+        "direction": run.subject.direction,
+        "settings": dict(run.given),
+        "norm": None if norm is None else asdict(norm),
+        "within_sd": run.subject.measure.within_sd,
+        "chance": None if chance is None else asdict(chance),
+    }
+
+
+def _until(parts: list[_Part]) -> str:
+    """Return the day of the latest form, empty without dates."""
+    latest = [part.tally.latest for part in parts if not np.isnat(part.tally.latest)]
+    return str(max(latest)) if latest else ""
 
 
 def manifest_text(manifest: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from alliance.courses import Courses
+from alliance.courses import MAX_GAP_DAYS, Courses
 from alliance.frames import Coded, Forms
 from alliance.psychometrics import Spread, successive_spread
 from alliance.rupture import Group, days
@@ -45,24 +45,24 @@ class Block:
     date: Array
     scores: dict[str, Array]
 
-    def groups(self, scale: Scale) -> Iterator[Group]:
+    def groups(self, scale: Scale, max_gap_days: float = MAX_GAP_DAYS) -> Iterator[Group]:
         """Yield the courses of each rater, raters by name."""
         for place in sorted(range(len(self.raters)), key=self.raters.__getitem__):
             rows = slice(None) if len(self.raters) == 1 else np.flatnonzero(self.rater == place)
             case = self.case[rows]
             if len(case):
-                yield self._group(self.raters[place], case, rows, scale)
+                total = self._courses(case, rows, max_gap_days)
+                parts = {name: self.scores[name][rows] for name in scale.subscales}
+                yield Group(rater=self.raters[place], place=case[total.starts], total=total, parts=parts)
 
-    def _group(self, rater: str, case: Array, rows: Any, scale: Scale) -> Group:
-        starts = np.flatnonzero(np.diff(case, prepend=-1))
-        courses = Courses(
+    def _courses(self, case: Array, rows: Any, max_gap_days: float) -> Courses:
+        return Courses(
             values=self.scores["total"][rows],
             session=self.session[rows],
-            starts=starts,
+            starts=np.flatnonzero(np.diff(case, prepend=-1)),
             day=days(self.date[rows]),
+            max_gap_days=max_gap_days,
         )
-        parts = {name: self.scores[name][rows] for name in scale.subscales}
-        return Group(rater=rater, place=case[starts], total=courses, parts=parts)
 
     def first(self, n_forms: int) -> Block:
         """Return the first cases that have no more than `n_forms` forms together, one case at least."""
@@ -149,7 +149,7 @@ class Tally:
     latest: np.datetime64 = field(default_factory=lambda: np.datetime64("NaT", "D"))
     spreads: dict[str, list[Spread]] = field(default_factory=dict)
 
-    def add(self, block: Block, scale: Scale) -> None:
+    def add(self, block: Block, scale: Scale, max_gap_days: float = MAX_GAP_DAYS) -> None:
         """Count a block, and measure the spread of its courses."""
         self.n_forms += len(block.case)
         self.n_cases += len(block.cases)
@@ -157,7 +157,7 @@ class Tally:
         known = block.date[~np.isnat(block.date)]
         if len(known):
             self.latest = np.fmax(self.latest, known.max())
-        for group in block.groups(scale):
+        for group in block.groups(scale, max_gap_days):
             self.spreads.setdefault(group.rater, []).append(successive_spread(group.total))
 
     def add_notes(self, notes: Coded) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance.dropout import LEVELS
 from alliance.report.view import CaseView, FlagView, SeriesView, StudyView
+from alliance.rupture import Run
 from alliance.rupture.chance import Chance
 from alliance.rupture.findings import NOT_ENOUGH_DATA, Judged, flag_columns
 from alliance.rupture.verdict import LATE, OUTCOMES
@@ -17,7 +18,7 @@ from alliance.scale import Scale
 from alliance.study.passes import Block, Spill, chosen
 
 if TYPE_CHECKING:
-    from alliance.study import Judge
+    from alliance.study.judging import Judge
     from alliance.study.risks import Booked, RiskList
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +37,7 @@ class Facts:
     synthetic: bool
     alerts: tuple[str, ...]
     notes: tuple[str, ...]
-    chance: Chance | None
+    chances: Mapping[str, Chance]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,9 @@ def view_of(
         n_cases=len(risks.where),
         n_forms=facts.n_forms,
         counts={level: int((columns["level"] == level).sum()) for level in LEVELS},
-        prevalence="" if facts.chance is None else f"{facts.chance}.",
+        prevalence=_prevalence(facts.chances),
         methods=(
-            _method(judge),
+            *(_method(run) for run in judge.runs),
             "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability.",
         ),
         notes=(*facts.notes, *([f"not evaluable for any case: {'; '.join(general)}"] if general else [])),
@@ -87,10 +88,19 @@ def _form(scale: Scale) -> str:
     return f"{scale.id}{mark}"
 
 
-def _method(judge: Judge) -> str:
-    settings = "".join(f", {name} {value}" for name, value in judge.settings.items())
-    priors = "; ".join(f"{rater}: {measure.prior}" for rater, measure in judge.measures.items())
-    return f"Ruptures: {judge.method.name} on the total of {judge.scale.id}{settings} ({priors})."
+def _prevalence(chances: Mapping[str, Chance]) -> str:
+    """Return what each method found beside what chance gives; its name where there are several."""
+    if len(chances) == 1:
+        return "".join(f"{chance}." for chance in chances.values())
+    return " ".join(f"{name}: {chance}." for name, chance in chances.items())
+
+
+def _method(run: Run) -> str:
+    subject = run.subject
+    settings = "".join(f", {name} {value}" for name, value in run.given.items())
+    priors = "; ".join(f"{rater}: {measure.prior}" for rater, measure in run.measures.items())
+    warning = f" {run.method.warning}" if run.method.warning else ""
+    return f"Ruptures: {run.method.name} on the {subject.column} of {subject.form}{settings} ({priors}).{warning}"
 
 
 def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:

@@ -1,0 +1,23 @@
+"""Every rupture method by name: importing this module registers them all."""
+
+from __future__ import annotations
+
+from alliance.errors import UsageError, unknown_name
+from alliance.rupture import (
+    change,
+    predictive,
+)
+from alliance.rupture.registry import METHODS, Method
+
+__all__ = ["FAMILIES", "METHODS", "get_method"]
+
+FAMILIES = (predictive, change)
+"""The modules that hold the methods, in the order of the documentation."""
+
+
+def get_method(name: str) -> Method:
+    """Return the method called `name`; an unknown name is answered with the known ones."""
+    if name not in METHODS:
+        what, hint = unknown_name("method", name, METHODS)
+        raise UsageError(what, hint=hint)
+    return METHODS[name]
