@@ -43,18 +43,7 @@ if TYPE_CHECKING:
     from alliance.rupture import Detection, Subject
 
 DEFAULT = "predictive-limit"
-SHOWN_OF_EPISODES = (
-    "case",
-    "rater",
-    "method",
-    "onset",
-    "end",
-    "outcome",
-    "lag",
-    "depth",
-    "depth_sigma",
-    "partial",
-)
+SHOWN_OF_EPISODES = ("case", "rater", "method", "onset", "end", "outcome", "lag", "depth", "depth_sigma")
 """Columns of a table on the terminal; the other formats have all."""
 
 
@@ -176,7 +165,7 @@ def _listed(flags: list[dict[str, Any]], *, several: bool) -> str:
         words = [row["finding"], f"({row['severity']})" if row["severity"] else "", row["rater"]]
         words += [row["method"]] if several else []
         lines.append(f"{row['case']}  session {row['session']}  {' '.join(filter(None, words))}")
-        lines += textwrap.wrap(row["reason"], width() - 3, initial_indent="   ", subsequent_indent="   ")
+        lines += textwrap.wrap(row["reason"], width(), initial_indent="   ", subsequent_indent="   ")
     return "\n".join([*(lines or ["nothing was flagged"]), ""])
 
 
