@@ -97,7 +97,8 @@ class Courses:
     @cached_property
     def scored_steps(self) -> TimeSteps:
         """Time-major steps over the scored rows only; a step yields places in `scored`."""
-        lengths = np.bincount(self.series[self.scored], minlength=len(self.starts))
+        ends = np.searchsorted(self.scored, np.append(self.starts, len(self.values)))
+        lengths = np.diff(ends)
         return TimeSteps.of(np.cumsum(lengths) - lengths, lengths)
 
     def change_from_neighbour(self) -> Array:

@@ -75,6 +75,7 @@ def score_answers(answers: Array, missing: Array, scale: Scale) -> Scored:
     >>> score_answers(np.full((12, 1), 4), blank, load_scale("wai-sr")).scores["total"]
     array([4.])
     """
+    _require_shape(answers, missing, scale)
     form = _Form.of(answers, missing, scale)
     scores: dict[str, Array] = {}
     for name, formula in scale.formulas.items():
@@ -263,10 +264,6 @@ class _Form:
 
     @classmethod
     def of(cls, answers: Array, missing: Array, scale: Scale) -> _Form:
-        for name, array in (("answers", answers), ("missing", missing)):
-            if array.shape != (scale.n_items, answers.shape[-1]):
-                message = f"{name} must have the shape ({scale.n_items}, forms), got {array.shape}"
-                raise ValueError(message)
         answers = _on_one_range(answers, scale)
         if not missing.any():
             return cls(answers=answers, missing=None, scale=scale)
@@ -286,6 +283,10 @@ class _Form:
         if self.missing is None:
             return value / n_items if formula.method == "mean" else value.astype(np.float64)
         n_missing = self.n_missing(formula.items)
+        if not formula.missing_max:
+            score: Array = value / n_items if formula.method == "mean" else value.astype(np.float64)
+            np.putmask(score, n_missing > 0, np.nan)
+            return score
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = value / (n_items - n_missing)
         if formula.method == "sum":
@@ -317,7 +318,9 @@ class _Form:
     def n_missing(self, items: Iterable[int]) -> Array:
         if self.missing is None:
             return np.zeros(self.answers.shape[1], dtype=np.int32)
-        count: Array = self.missing[[item - 1 for item in items]].sum(axis=0, dtype=np.int16)
+        count = np.zeros(self.answers.shape[1], dtype=np.int16)
+        for item in items:
+            count += self.missing[item - 1].view(np.int8)
         return count
 
     def _sum_of(self, formula: Formula) -> Array:
@@ -330,11 +333,20 @@ class _Form:
 
     @staticmethod
     def _sum(rows: Array, items: Iterable[int]) -> Array:
+        """Return the sum of some items, of single bytes in two: less memory to move."""
+        narrow = {1: np.int16, 2: np.int32, 4: np.int64, 8: np.int64}
         whole = np.issubdtype(rows.dtype, np.integer)
-        total = np.zeros(rows.shape[1], dtype=np.int32 if whole else np.float64)
+        total = np.zeros(rows.shape[1], dtype=narrow[rows.dtype.itemsize] if whole else np.float64)
         for item in items:
             total += rows[item - 1]
         return total
+
+
+def _require_shape(answers: Array, missing: Array, scale: Scale) -> None:
+    for name, array in (("answers", answers), ("missing", missing)):
+        if array.shape != (scale.n_items, answers.shape[-1]):
+            message = f"{name} must have the shape ({scale.n_items}, forms), got {array.shape}"
+            raise ValueError(message)
 
 
 def _on_one_range(answers: Array, scale: Scale) -> Array:

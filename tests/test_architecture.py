@@ -26,7 +26,13 @@ LAYERS = {
     "definition": {"errors", "schema", "scale", "scoring"},
     "interpretation": {"claims", "courses", "scale"},
     "exchange": {"definition", "errors", "scale"},
-    "rupture": {"special", "claims", "errors", "courses", "frames", "psychometrics", "scale"},
+    "reliable": {"courses", "errors", "psychometrics"},
+    "shape": {"courses", "errors"},
+    "dyads": {"courses", "errors", "frames", "psychometrics"},
+    "rupture": {
+        "special", "claims", "errors", "courses", "frames", "places", "psychometrics", "reliable", "scale",
+    },
+    "evaluation": {"courses", "errors", "frames", "psychometrics", "rupture", "scale"},
     "dropout": {"errors", "courses", "frames", "psychometrics", "scale"},
     "recognition": {"scale"},
     "texts": {"errors"},
@@ -38,9 +44,9 @@ LAYERS = {
         "scale", "scoring",
     },
     "cli": {
-        "claims", "courses", "definition", "dropout", "errors", "exchange", "frames", "held",
-        "interpretation", "places", "readers", "report", "rupture", "scale", "schema", "scoring",
-        "simulate", "study", "texts",
+        "claims", "courses", "definition", "dropout", "dyads", "errors", "evaluation", "exchange", "frames",
+        "held", "interpretation", "places", "readers", "report", "rupture", "scale", "schema", "scoring",
+        "shape", "simulate", "study", "texts",
     },
 }  # fmt: skip
 """Module → the modules it may import. Changing this table is how a change of layering is proposed."""

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from alliance.claims import Norm
-from alliance.courses import Courses, cut
+from alliance.courses import Courses
 from alliance.errors import UsageError
 from alliance.psychometrics import Spread, effective_df, reliable_change, sem, successive_spread
 from alliance.rupture import METHODS, Group, Run, get_method, subject_of
@@ -295,69 +293,6 @@ def test_a_flag_inside_an_open_episode_opens_no_second_one():
     )
     assert found.onset.tolist() == [1, 4]
     assert found.nadir.tolist() == [30, 30]
-
-
-scores_of_a_case = st.lists(st.one_of(st.none(), st.integers(12, 60)), max_size=30)
-
-
-def some_courses(cases):
-    lengths = np.array([len(case) for case in cases], dtype=np.int64)
-    values = np.array([NA if score is None else score for case in cases for score in case], dtype=float)
-    session = np.array([place for case in cases for place in range(1, len(case) + 1)], dtype=np.int64)
-    return Courses(values=values, session=session, starts=np.cumsum(lengths) - lengths)
-
-
-CONTRACT = Measure(low=12, high=60, step=1, norm=Norm(sd=9, reliability=0.9, source="x"), prior=GIVEN)
-
-
-@pytest.mark.parametrize("name", METHODS)
-@settings(deadline=None, max_examples=60)
-@given(cases=st.lists(scores_of_a_case, max_size=6))
-def test_every_method_answers_yes_no_or_not_enough_data_for_every_form(name, cases):
-    courses = some_courses(cases)
-    before = courses.values.copy()
-    verdict = METHODS[name].judge(courses, CONTRACT)
-    np.testing.assert_array_equal(courses.values, before)
-    for array in (verdict.met, verdict.statistic, verdict.limit, verdict.reference, verdict.state):
-        assert array.shape == courses.values.shape
-    assert set(verdict.met[np.isfinite(verdict.met)]) <= {0.0, 1.0}
-    assert np.isnan(verdict.met[np.isnan(courses.values)]).all()
-    assert len(verdict.window) == len(verdict.flagged)
-    assert np.isin(verdict.flagged, courses.scored).all()
-
-
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.online])
-@settings(deadline=None, max_examples=40)
-@given(case=scores_of_a_case.filter(len))
-def test_an_online_verdict_never_changes_when_later_sessions_arrive(name, case):
-    courses = some_courses([case])
-    whole = METHODS[name].judge(courses, CONTRACT)
-    for row in range(len(case)):
-        so_far = METHODS[name].judge(cut(courses, row), CONTRACT)
-        np.testing.assert_array_equal(so_far.met, whole.met[: row + 1])
-        np.testing.assert_array_equal(so_far.limit, whole.limit[: row + 1])
-        np.testing.assert_array_equal(so_far.statistic, whole.statistic[: row + 1])
-
-
-@pytest.mark.parametrize("name", METHODS)
-@settings(deadline=None, max_examples=40)
-@given(cases=st.lists(scores_of_a_case, min_size=1, max_size=5))
-def test_a_case_is_judged_the_same_whatever_stands_beside_it(name, cases):
-    together = METHODS[name].judge(some_courses(cases), CONTRACT)
-    apart = [METHODS[name].judge(some_courses([case]), CONTRACT) for case in cases]
-    for field in ("met", "limit", "statistic", "reference", "sigma", "state"):
-        separate = np.concatenate([getattr(verdict, field) for verdict in apart])
-        np.testing.assert_array_equal(getattr(together, field), separate)
-    assert len(together.episodes.onset) == sum(len(verdict.episodes.onset) for verdict in apart)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_says_what_it_needs_and_where_it_comes_from(name):
-    method = METHODS[name]
-    assert method.name == name
-    assert method.needs
-    assert method.finds
-    assert "https://doi.org/" in method.source
 
 
 def judged_by(name, group, measure, form):

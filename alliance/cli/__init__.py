@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alliance import __version__
-from alliance.cli import flag, scales, score, simulate, study
+from alliance.cli import flag, methods, scales, score, shape, simulate, study
 from alliance.errors import AllianceError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command()(study.check)
 app.command()(score.score)
 app.command()(flag.flag)
 app.command()(study.risk)
+app.command()(shape.shape)
+app.command()(methods.methods)
 app.command()(simulate.simulate)
 app.add_typer(scales.app, name="scales")
 

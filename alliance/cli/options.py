@@ -204,5 +204,5 @@ def _option_of(parameter: Parameter) -> inspect.Parameter:
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[parameter.kind | None, option],  # type: ignore[valid-type]
+        annotation=Annotated[parameter.kind | None, option],
     )

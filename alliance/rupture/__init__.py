@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alliance.rupture.detection import Run, run_of, runs_of
     from alliance.rupture.flagging import Detection, detect, flag
     from alliance.rupture.frozen import Frozen
-    from alliance.rupture.groups import Group, days, groups
+    from alliance.rupture.groups import Group
     from alliance.rupture.prior import Prior
     from alliance.rupture.registry import Measure, Method, measure_of
     from alliance.rupture.subject import Subject, require_alliance, subject_of
@@ -28,11 +28,9 @@ __all__ = [
     "Prior",
     "Run",
     "Subject",
-    "days",
     "detect",
     "flag",
     "get_method",
-    "groups",
     "measure_of",
     "require_alliance",
     "run_of",
@@ -48,8 +46,6 @@ _HOMES = {
     "flag": "flagging",
     "Frozen": "frozen",
     "Group": "groups",
-    "days": "groups",
-    "groups": "groups",
     "Prior": "prior",
     "Measure": "registry",
     "Method": "registry",

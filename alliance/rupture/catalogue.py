@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from alliance.errors import UsageError, unknown_name
 from alliance.rupture import (
+    best,
     change,
+    charts,
+    own,
     predictive,
+    sudden,
+    vendor,
 )
 from alliance.rupture.registry import METHODS, Method
 
 __all__ = ["FAMILIES", "METHODS", "get_method"]
 
-FAMILIES = (predictive, change)
+FAMILIES = (predictive, change, best, charts, sudden, own, vendor)
 """The modules that hold the methods, in the order of the documentation."""
 
 

@@ -18,6 +18,8 @@ POOL_FROM = 5
 POOLED_DF = 4.0
 DF_RANGE = (2.0, 20.0)
 PRECISION = 1e-8
+LEAST_STEP = 1e-6
+"""Taken for the smallest change of a score of which none is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def estimate_prior(spread: Spread, *, step: float, within_sd: float | None = Non
     """
     used = spread.pairs >= MIN_PAIRS
     n_series = int(used.sum())
-    variance = np.maximum(spread.variance[used], step**2 / 12)
+    variance = np.maximum(spread.variance[used], max(step, LEAST_STEP) ** 2 / 12)
     df = spread.df[used]
     if n_series >= ESTIMATE_FROM:
         prior_df, prior_variance = scaled_f(variance, df)

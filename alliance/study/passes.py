@@ -18,7 +18,8 @@ import numpy as np
 from alliance.courses import MAX_GAP_DAYS, Courses
 from alliance.frames import Coded, Forms
 from alliance.psychometrics import Spread, successive_spread
-from alliance.rupture import Group, days
+from alliance.rupture import Group
+from alliance.rupture.groups import days
 from alliance.scale import Scale
 from alliance.scoring import alerts_in, note_codes, rater_differs, score_answers
 
