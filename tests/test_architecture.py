@@ -26,9 +26,9 @@ LAYERS = {
     "definition": {"errors", "schema", "scale", "scoring"},
     "interpretation": {"claims", "courses", "scale"},
     "exchange": {"definition", "errors", "scale"},
-    "reliable": {"courses", "errors", "psychometrics"},
+    "reliable": {"courses", "special"},
     "shape": {"courses", "errors"},
-    "dyads": {"courses", "errors", "frames", "psychometrics"},
+    "dyads": {"courses", "errors", "special"},
     "rupture": {
         "special", "claims", "errors", "courses", "frames", "places", "psychometrics", "reliable", "scale",
     },

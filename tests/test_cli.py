@@ -199,7 +199,9 @@ def test_check_ends_with_the_data_code_when_a_file_would_be_refused(command, tmp
         (
             ("flag", "FILE", "--scale", "srs", "--method", "predictive"),
             "error: unknown method 'predictive'\n"
-            "hint: did you mean 'predictive-limit'? known: predictive-limit, reliable-drop\n",
+            "hint: did you mean 'predictive-limit'? known: best-drop, cusum, divergence, ewma, forecast, "
+            "level-shift, moving-range, own-mean, pcoms, predictive-limit, reliable-drop, run-length, split, "
+            "sudden-loss, trend-residual\n",
         ),
         (
             ("flag", "FILE", "--scale", "srs", "--sd", "2"),

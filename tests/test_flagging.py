@@ -149,8 +149,8 @@ def test_a_rise_is_the_fall_of_the_mirrored_scores(name, cases):
     down = up.assign(total=72 - up["total"])
     fallen, fallen_episodes = flag(down, method=name, **KNOWN)
     risen, risen_episodes = flag(up, method=name, direction="rise", **KNOWN)
-    kept = ~fallen["finding"].isin(["high", "rise of level"]).to_numpy()
-    names = {"rupture": "rise", "repair": "reversal", "high": "high", "rise of level": "rise of level"}
+    kept = np.isfinite(fallen["limit"]).to_numpy()
+    names = {"rupture": "rise", "repair": "reversal", "high": "low"}
     assert list(fallen["finding"].replace(names)) == list(risen["finding"])
     assert list(fallen["session"]) == list(risen["session"])
     assert list(fallen["severity"]) == list(risen["severity"])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alliance import __version__
-from alliance.cli import flag, methods, scales, score, shape, simulate, study
+from alliance.cli import dyads, evaluate, flag, methods, scales, score, shape, simulate, study
 from alliance.errors import AllianceError
 
 app = typer.Typer(
@@ -24,7 +24,10 @@ app.command()(score.score)
 app.command()(flag.flag)
 app.command()(study.risk)
 app.command()(shape.shape)
+app.command()(dyads.dyads)
+app.command()(dyads.therapists)
 app.command()(methods.methods)
+app.command()(evaluate.evaluate)
 app.command()(simulate.simulate)
 app.add_typer(scales.app, name="scales")
 

@@ -7,7 +7,10 @@ from alliance.rupture import (
     best,
     change,
     charts,
+    forecast,
+    levels,
     own,
+    pairs,
     predictive,
     sudden,
     vendor,
@@ -16,7 +19,7 @@ from alliance.rupture.registry import METHODS, Method
 
 __all__ = ["FAMILIES", "METHODS", "get_method"]
 
-FAMILIES = (predictive, change, best, charts, sudden, own, vendor)
+FAMILIES = (predictive, change, best, charts, sudden, levels, own, forecast, pairs, vendor)
 """The modules that hold the methods, in the order of the documentation."""
 
 

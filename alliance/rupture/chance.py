@@ -96,6 +96,14 @@ def chance(
     )
 
 
+def rupture_free(courses: Courses, measure: Measure, *, count: int, rng: np.random.Generator) -> Courses:
+    """Return `count` replicates of courses, one behind the other, as noise alone would draw them.
+
+    Each keeps the sessions, gaps, mean and shrunk spread of every series and the caseload's autocorrelation.
+    """
+    return _Noise.of(courses, measure).draw(count, rng)
+
+
 def autocorrelation(courses: Courses) -> float:
     """Return the pooled correlation of neighbouring scores around their series' means, between 0 and 0.9."""
     centred = courses.values - _means(courses)[courses.series]

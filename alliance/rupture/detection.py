@@ -47,6 +47,12 @@ class Run:
         """What a flag is called."""
         return "rise" if self.subject.rising else self.method.finding
 
+    @property
+    def learns(self) -> bool:
+        """Whether the method, as it is set, wants to know more of the caseload than its prior."""
+        method = self.method
+        return method.learn is not None and (method.learns is None or method.learns(self.settings))
+
     def groups(self, groups: Sequence[Group]) -> Sequence[Group]:
         """Return the courses the method judges: those of each rater, or those of two together."""
         return groups if self.method.combine is None else self.method.combine(groups)
@@ -62,7 +68,7 @@ class Run:
             base = self.method.adapt(base)
         prior = prior or estimate_prior(successive_spread(courses), step=base.step, within_sd=base.within_sd)
         measure = replace(base, prior=prior)
-        if self.method.learn is None:
+        if self.method.learn is None or not self.learns:
             return measure
         turned = measure.turned() if self.subject.rising else measure
         lesson = caseload if caseload is not None else self.method.learn(self._seen(courses), turned)

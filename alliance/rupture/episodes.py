@@ -34,21 +34,35 @@ class RepairRule:
 class Tracker:
     """The open episode of every series, moved on one scored session at a time.
 
-    Places number the series in the order of the time steps. Rows are rows of the courses.
+    Places number the series in the order of the time steps. Rows are rows of the courses. The side of an
+    episode is 1 where the score lies below the reference, -1 where it lies above: what follows is measured
+    towards that side, so that a rise is followed as the fall of the turned scores. `across` is how far beyond
+    the reference, on the other side, a score may lie and still be a repair.
     """
 
     def __init__(self, n_series: int, rule: RepairRule) -> None:
         self.rule = rule
         self.is_open = np.zeros(n_series, dtype=bool)
         self.reference, self.sigma, self.nadir, self.last = np.zeros((4, n_series))
+        self.side, self.across = np.ones(n_series), np.full(n_series, np.inf)
         self.onset, self.nadir_row, self.n_after = np.zeros((3, n_series), dtype=np.int64)
         self.scores = np.zeros((rule.give_up + 1, n_series))
         self.rows = np.zeros((rule.give_up + 1, n_series), dtype=np.int64)
         self._closed: list[tuple[Array, ...]] = []
 
-    def open(self, places: Array, rows: Array, scores: Array, reference: Array, sigma: Array) -> None:
+    def open(
+        self,
+        places: Array,
+        rows: Array,
+        scores: Array,
+        reference: Array,
+        sigma: Array,
+        *,
+        side: Array | float = 1.0,
+        across: Array | float = np.inf,
+    ) -> None:
         """Open an episode at `places` with a flagged score."""
-        self.is_open[places] = True
+        self.is_open[places], self.side[places], self.across[places] = True, side, across
         self.reference[places], self.sigma[places] = reference, sigma
         self.onset[places] = self.nadir_row[places] = self.rows[0, places] = rows
         self.nadir[places] = self.last[places] = self.scores[0, places] = scores
@@ -58,7 +72,9 @@ class Tracker:
         """Move the open episodes at `places` on by one score; return which are repaired, which given up."""
         self.n_after[places] += 1
         self.last[places] = scores
-        repaired = scores >= self._repair_level(places) - TOLERANCE
+        turned = self.side[places] * scores
+        farthest = self.side[places] * self.reference[places] + self.across[places]
+        repaired = (turned >= self._repair_level(places) - TOLERANCE) & (turned <= farthest + TOLERANCE)
         self._deepen(places[~repaired], rows[~repaired], scores[~repaired])
         given_up = ~repaired & (self.n_after[places] >= self.rule.give_up)
         in_time = self.n_after[places] <= self.rule.in_time
@@ -93,14 +109,17 @@ class Tracker:
         return Episodes(**{name: column[by_onset] for name, column in zip(names, columns, strict=True)})
 
     def _repair_level(self, places: Array) -> Array:
+        """Return the least turned score that is a repair."""
+        side = self.side[places]
         if self.rule.rise is not None:
-            return self.nadir[places] + self.rule.rise
-        return self.reference[places] - self.rule.tolerance * self.sigma[places]
+            return side * self.nadir[places] + self.rule.rise
+        return side * self.reference[places] - self.rule.tolerance * self.sigma[places]
 
     def _deepen(self, places: Array, rows: Array, scores: Array) -> None:
         count = self.n_after[places]
         self.scores[count, places], self.rows[count, places] = scores, rows
-        deeper = scores < self.nadir[places]
+        side = self.side[places]
+        deeper = side * scores < side * self.nadir[places]
         self.nadir[places[deeper]], self.nadir_row[places[deeper]] = scores[deeper], rows[deeper]
 
     def _close(self, places: Array, end: Array, outcome: Array) -> None:
@@ -109,7 +128,15 @@ class Tracker:
         self._closed.append((places, self.onset[places], end, outcome, *(each[places] for each in numbers)))
 
 
-def follow_flags(courses: Courses, met: Array, reference: Array, sigma: Array, rule: RepairRule) -> Episodes:
+def follow_flags(
+    courses: Courses,
+    met: Array,
+    reference: Array,
+    sigma: Array,
+    rule: RepairRule,
+    *,
+    across: float | None = None,
+) -> Episodes:
     """Return the episodes that flags open when the flags themselves do not depend on open episodes.
 
     Parameters
@@ -118,6 +145,9 @@ def follow_flags(courses: Courses, met: Array, reference: Array, sigma: Array, r
     met : 1/0/NaN, shape (forms,); a 1 opens an episode unless one is open
     reference, sigma : float, shape (forms,); what an episode opened there is measured against
     rule : RepairRule
+    across : float, optional
+        For flags on both sides: an episode may open above its reference, too, and its nadir is the highest
+        score then. A score more than `across` points beyond the reference on the other side is no repair.
     """
     steps = courses.scored_steps
     tracker = Tracker(len(courses.starts), rule)
@@ -127,5 +157,16 @@ def follow_flags(courses: Courses, met: Array, reference: Array, sigma: Array, r
         follows, opens = np.flatnonzero(running), np.flatnonzero(~running & (met[rows] == 1))
         tracker.follow(follows, rows[follows], courses.values[rows[follows]])
         at = rows[opens]
-        tracker.open(opens, at, courses.values[at], reference[at], sigma[at])
+        scores = courses.values[at]
+        side, most = (1.0, np.inf) if across is None else (away_from(reference[at], scores), across)
+        tracker.open(opens, at, scores, reference[at], sigma[at], side=side, across=most)
     return tracker.finish(steps.order)
+
+
+def away_from(reference: Array, scores: Array) -> Array:
+    """Return the side of each score: -1 above the reference, else 1.
+
+    >>> away_from(np.array([2.0, 2.0]), np.array([5.0, -5.0])).tolist()
+    [-1.0, 1.0]
+    """
+    return np.where(scores > reference, -1.0, 1.0)

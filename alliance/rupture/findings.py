@@ -142,7 +142,7 @@ def _ruptures(judged: Judged) -> dict[str, Array]:
         *explain(judged, rows),
         _largest_fall(judged),
         _ceiling(judged, rows),
-        f"; {judged.measure.prior}" if np.isfinite(verdict.df[rows]).any() else "",
+        f"; {judged.measure.prior}" if judged.method.shrinks else "",
     ]
     return _rows(
         judged,

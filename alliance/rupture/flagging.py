@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.courses import MAX_GAP_DAYS
+from alliance.errors import UsageError
 from alliance.frames import EPISODES, FLAGS, check_scores
 from alliance.rupture.chance import Chance, chance
 from alliance.rupture.detection import Run, runs_of
@@ -113,6 +114,9 @@ def detect(
     runs, judged = [], []
     for bare in runs_of(subject, methods, settings):
         mine = bare.groups(found)
+        if found and not mine:
+            message = f"{bare.method.name} has nothing to judge"
+            raise UsageError(message, hint=f"it needs {bare.method.needs}")
         run = bare.learned({group.rater: _measure(bare, group, prior) for group in mine})
         runs.append(run)
         judged += [run.judge(group) for group in mine]

@@ -44,7 +44,7 @@ class Frozen:
             (run.method.name, rater): measure.caseload[run.method.name]
             for run in runs
             for rater, measure in run.measures.items()
-            if run.method.learn is not None
+            if run.learns
         }
         return cls(
             form=subject.form,
@@ -122,7 +122,7 @@ class Frozen:
         DataError
             If the method learns and the file holds nothing of it.
         """
-        if run.method.learn is None:
+        if not run.learns:
             return None
         if (run.method.name, rater) not in self.lessons:
             message = f"the prior holds nothing for {run.method.name}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from alliance.courses import TOLERANCE, Courses
 from alliance.psychometrics import effective_df
-from alliance.rupture.episodes import RepairRule, Tracker
+from alliance.rupture.episodes import RepairRule, Tracker, away_from
 from alliance.rupture.registry import Measure, method
 from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, OPEN, REPAIR, UNSCORED, Verdict
 from alliance.special import t_quantile
@@ -25,7 +25,18 @@ MIN_REFERENCE_ALONE = 5
     online=True,
     needs="3 earlier scores and a caseload prior, or 5 earlier scores alone",
     finds="sudden falls, and most slow ones",
-    source="one-sided prediction limit; spread shrunk as in Smyth (2004), https://doi.org/10.2202/1544-6115.1027",
+    blind="the first three sessions; falls of less than 3 own SD, mostly; a decline slower than about 1 SD a "
+    "session drags the reference down and is seen late",
+    source="one-sided prediction limit; spread shrunk as in Smyth (2004), "
+    "https://doi.org/10.2202/1544-6115.1027",
+    formula=(
+        "mean, m: of the last 8 (window) earlier scores, without flagged ones and those of an open episode",
+        "s² = Σd² / 2k, ν = 2k² / (3k - 1), d = change between neighbours among them; s² >= step² / 12",
+        "σ² = (d0 s0² + ν s²) / (d0 + ν), df = d0 + ν",
+        "limit = mean + t(df, α) σ √(1 + 1/m); statistic = (y - mean) / (σ √(1 + 1/m))",
+        "flagged: y < limit and mean - y >= min_drop",
+    ),
+    shrinks=True,
 )
 def predictive_limit(
     courses: Courses,
@@ -73,13 +84,48 @@ def predictive_limit(
     >>> predictive_limit(Courses.of([46, 47, 48, 38]), measure).met
     array([nan, nan, nan,  1.])
     """
-    rule = repair or RepairRule()
-    drop = measure.min_drop if min_drop is None else min_drop
+    return walk_limits(
+        courses,
+        measure,
+        alpha=alpha,
+        window=window,
+        min_ref=min_ref,
+        drop=measure.min_drop if min_drop is None else min_drop,
+        rule=repair or RepairRule(),
+    )
+
+
+def walk_limits(
+    courses: Courses,
+    measure: Measure,
+    *,
+    alpha: float,
+    window: int,
+    min_ref: int,
+    drop: float,
+    rule: RepairRule,
+    two_sided: bool = False,
+) -> Verdict:
+    """Return the verdicts of a prediction limit on every score, in one pass over the sessions.
+
+    Parameters
+    ----------
+    courses, measure, window, min_ref, rule
+        As for `predictive_limit`.
+    alpha : float
+        Error rate of a single verdict at one limit.
+    drop : float
+        Smallest distance from the reference mean that is flagged, in score points.
+    two_sided : bool
+        Judge a score above the reference mean by an upper limit, at the same distance; both limits have the
+        error rate `alpha`. `limit` is the one on the side of the score.
+    """
     alone = measure.prior.df == 0
     needed = max(min_ref, MIN_REFERENCE_ALONE) if alone else min_ref
     reference = _Reference(len(courses.starts), window, measure)
     reference.set_tables(alpha, min_pairs=MIN_PAIRS_ALONE if alone else 0, needed=needed)
-    walk = _Walk(courses=courses, reference=reference, tracker=Tracker(len(courses.starts), rule), drop=drop)
+    tracker = Tracker(len(courses.starts), rule)
+    walk = _Walk(courses=courses, reference=reference, tracker=tracker, drop=drop, two_sided=two_sided)
     return walk.run(needed)
 
 
@@ -148,19 +194,22 @@ class _Reference:
         sizes = np.minimum(self.count[:running], self.window)
         mean = total / np.maximum(sizes, 1)
         error = sigma * self.factors[sizes]
-        limit = mean + self.quantiles[n_pairs] * error
-        return _Limits(mean=mean, sigma=sigma, df=df, error=error, limit=limit, sizes=sizes)
+        reach = self.quantiles[n_pairs] * error
+        return _Limits(mean=mean, sigma=sigma, df=df, error=error, reach=reach, sizes=sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Limits:
-    """What each series is judged by at one session; `limit` is NaN where that is not enough data."""
+    """What each series is judged by at one session.
+
+    `reach` is how far the lower limit lies from the mean, below 0; NaN where that is not enough data.
+    """
 
     mean: Array
     sigma: Array
     df: Array
     error: Array
-    limit: Array
+    reach: Array
     sizes: Array
 
 
@@ -172,6 +221,7 @@ class _Walk:
     reference: _Reference
     tracker: Tracker
     drop: float
+    two_sided: bool = False
 
     def run(self, needed: int) -> Verdict:
         n_forms = len(self.courses.values)
@@ -191,8 +241,8 @@ class _Walk:
             n_reference=self.n_reference,
             state=self.state,
             needed=needed,
-            episodes=self.tracker.finish(self.courses.scored_steps.order),
-            window=self._windows(),
+            follow=lambda: self.tracker.finish(self.courses.scored_steps.order),
+            compared=self._windows,
         )
 
     def _step(self, rows: Array) -> None:
@@ -205,21 +255,30 @@ class _Walk:
         if len(opened):
             at = rows[opened]
             self.flagged.append((at, self.reference.rows[:, opened].T.copy()))
-            self.tracker.open(opened, at, scores[opened], self.mean[at], self.sigma[at])
+            self._open(opened, at, scores[opened])
         self._remember(quiet, rows, scores)
 
     def _judge(self, rows: Array, scores: Array, running: Array) -> Array:
         by = self.reference.limits(len(rows))
-        judged = np.isfinite(by.limit) & ~running
-        flags: Array = judged & (scores < by.limit - TOLERANCE) & (by.mean - scores >= self.drop - TOLERANCE)
+        side: Array | float = away_from(by.mean, scores) if self.two_sided else 1.0
+        limit = by.mean + side * by.reach
+        judged = np.isfinite(limit) & ~running
+        beyond = side * scores < side * limit - TOLERANCE
+        flags: Array = judged & beyond & (side * (by.mean - scores) >= self.drop - TOLERANCE)
         told = np.flatnonzero(judged)
         at = rows[told]
-        self.met[at], self.df[at], self.limit[at] = flags[told], by.df[told], by.limit[told]
+        self.met[at], self.df[at], self.limit[at] = flags[told], by.df[told], limit[told]
         self.mean[at], self.sigma[at] = by.mean[told], by.sigma[told]
         self.statistic[at] = ((scores - by.mean) / by.error)[told]
         self.n_reference[rows] = by.sizes
         self.state[rows] = np.where(judged, EVALUATED, NOT_ENOUGH)
         return flags
+
+    def _open(self, places: Array, rows: Array, scores: Array) -> None:
+        mean, sides = self.mean[rows], {}
+        if self.two_sided:
+            sides = {"side": away_from(mean, scores), "across": np.abs(self.limit[rows] - mean)}
+        self.tracker.open(places, rows, scores, mean, self.sigma[rows], **sides)
 
     def _follow(self, places: Array, rows: Array, scores: Array) -> None:
         repaired, given_up = self.tracker.follow(places, rows[places], scores[places])

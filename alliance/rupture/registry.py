@@ -124,6 +124,8 @@ class Method:
     learn : what the method wants to know of the whole caseload, apart from the prior; a frozen dataclass
         with a method `as_json`
     recall : that knowledge from the JSON of a prior file
+    learns : whether it wants to know that with some settings; None = with all
+    shrinks : bool; whether the prior stands behind the limit and is told beside it
     two_sided : bool; whether it looks both ways by itself, so that a direction cannot be chosen
     warning : told beside every result
     """
@@ -142,6 +144,8 @@ class Method:
     adapt: Callable[[Measure], Measure] | None = None
     learn: Learn | None = None
     recall: Callable[[Mapping[str, Any]], Any] = dict
+    learns: Callable[[Mapping[str, Any]], bool] | None = None
+    shrinks: bool = False
     two_sided: bool = False
     warning: str = ""
 

@@ -56,7 +56,7 @@ def screen(courses: Courses, measure: Measure, *, criterion: float = 1.96) -> Sc
     Returns
     -------
     Screen
-        `chart` and `chart 2 of 3` are the Western Electric rules 1 and 2 of `moving-range` on the whole course
+        `chart` and `chart 2 of 3` are the Western Electric rules 1 and 2 of `moving-range` on whole courses
         (10 scores and some variation needed), the second among three scores in a row, whatever lies between.
         `reliable drop` is that of the method: since the session directly before. `mean drop` and `best drop`
         compare with the mean (of 3 at least) and the highest of all earlier scores. `repaired` is known of
@@ -108,9 +108,10 @@ class _Packed:
         longest = int(lengths.max(initial=0))
         running = np.searchsorted(-lengths, -np.arange(longest), side="left")
         bounds = np.concatenate([[0], np.cumsum(running)]).astype(np.int64)
-        scored: Array = courses.scored.astype(_small(courses))
-        first: Array = steps.first_rows.astype(_small(courses))
-        place = np.empty(len(scored), dtype=scored.dtype)
+        small = _small(courses)
+        scored: Array = courses.scored.astype(small)
+        first: Array = steps.first_rows.astype(small)
+        place: Array = np.empty(len(scored), dtype=small)
         for position, (start, end) in enumerate(pairwise(bounds.tolist())):
             np.add(first[: end - start], position, out=place[start:end])
         rows: Array = scored.take(place)

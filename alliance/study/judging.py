@@ -84,7 +84,7 @@ def judge_of(request: Request, part: _Part) -> Judge:
 
 
 def _measures(request: Request, part: _Part, judge: Judge, run: Run) -> dict[str, Measure]:
-    if run.method.combine is None and run.method.learn is None:
+    if run.method.combine is None and not run.learns:
         return {rater: _by_spread(request, part, run, rater) for rater in sorted(part.tally.spreads)}
     found = {group.rater: _measure(run, group, request.prior) for group in whole(part.spill, judge, run)}
     if not found:
