@@ -183,7 +183,9 @@ def _write_prior(told: Detection, path: Path, *, force: bool) -> None:
 
 def _tell_chance(told: Detection, seed: int, *, quiet: bool) -> None:
     """Say how many cases noise alone would flag; of a method that comes with a warning always."""
+    warned = set()
     for judged, chance in told.chances(seed=seed, loud_only=quiet):
         typer.echo(f"{judged.method.name}, {judged.rater}: {chance}", err=True)
-        if judged.method.warning:
-            typer.echo(f"warning: {judged.method.warning}", err=True)
+        if judged.method.warning and judged.method.name not in warned:
+            typer.echo(f"warning: {judged.method.name}: {judged.method.warning}", err=True)
+            warned.add(judged.method.name)
