@@ -540,3 +540,77 @@ def test_a_killed_run_leaves_no_output_or_whole_files(tmp_path):
         assert all(whole[name] == content for name, content in left.items())
         outcomes.add(len(left))
     assert 0 in outcomes
+
+
+SEVERAL = ("predictive-limit", "cusum", "forecast", "divergence", "reliable-drop")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several")
+    path = full_file(folder / "full.csv", n_cases=45)
+    result = run(path, folder / "out", methods=SEVERAL, within_sd=0.4, settings={"h": 3.0})
+    return path, folder / "out", result
+
+
+def test_methods_side_by_side_give_what_each_gives_alone(several, tmp_path):
+    path, folder, _ = several
+    together = rows(folder, "flags.csv")
+    assert {row["method"] for row in together} == set(SEVERAL)
+    for method in SEVERAL:
+        given = {"h": 3.0} if method == "cusum" else {}
+        run(path, tmp_path / method, methods=(method,), within_sd=0.4, settings=given)
+        assert [row for row in together if row["method"] == method] == rows(tmp_path / method, "flags.csv")
+
+
+def test_methods_that_learn_from_the_caseload_do_not_depend_on_blocks(several, tmp_path, monkeypatch):
+    from alliance.readers import fast
+
+    path, folder, _ = several
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 900)
+    run(path, tmp_path, methods=SEVERAL, within_sd=0.4, settings={"h": 3.0})
+    assert bytes_of(tmp_path) == bytes_of(folder)
+
+
+def test_flags_of_several_methods_equal_those_of_the_library(several):
+    path, folder, _ = several
+    form = load_scale("wai-sr")
+    scores = score(load(path, form).responses["wai-sr"], form)
+    flags, _ = flag(scores, form, method=SEVERAL, within_sd=0.4, h=3.0)
+    written = rows(folder, "flags.csv")
+    assert [(row["method"], row["reason"]) for row in written] == list(
+        zip(flags["method"], flags["reason"], strict=True)
+    )
+
+
+def test_every_method_says_what_chance_gives(several):
+    _, _, result = several
+    told = {row["name"]: row["chance"] for row in result.manifest["methods"]}
+    assert set(told) == set(SEVERAL)
+    assert told["divergence"]["finding"] == "divergence"
+    for method in SEVERAL:
+        assert f"{method}: " in result.view.prevalence
+        assert f"Ruptures: {method} on the total of wai-sr" in "\n".join(result.view.methods)
+    assert result.manifest["methods"][1]["settings"] == {"h": 3.0}
+
+
+def test_what_was_learned_is_frozen_with_the_prior_and_used_again(several, tmp_path):
+    from alliance.rupture import Frozen
+
+    path, folder, result = several
+    frozen = Frozen.from_json(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    assert set(frozen.priors) == {"client", "therapist", "client/therapist"}
+    assert ("forecast", "client") in frozen.lessons
+    run(path, tmp_path, methods=SEVERAL, within_sd=0.4, settings={"h": 3.0}, prior=frozen)
+    again = json.loads((tmp_path / MANIFEST).read_text(encoding="utf-8"))
+    assert again["prior"] == result.manifest["prior"]
+
+
+def test_a_method_for_two_raters_needs_both(tmp_path):
+    path = plain_file(tmp_path / "one_rater.csv")
+    with pytest.raises(UsageError) as caught:
+        run(path, tmp_path / "out", methods=("divergence",))
+    assert str(caught.value).startswith(
+        "error: divergence has nothing to judge\nhint: it needs ratings of client and"
+    )
+    assert not (tmp_path / "out" / MANIFEST).exists()

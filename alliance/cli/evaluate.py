@@ -149,47 +149,34 @@ def evaluate(
         map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
     )
     methods = method or [DEFAULT]
+    both, form = _judges_both(methods), find_scale(scale, scales)
     found = scores_to_judge(
-        file,
-        find_scale(scale, scales),
-        options,
-        scales,
-        column=column,
-        low=min,
-        high=max,
-        both=_judges_both(methods),
-        quiet=quiet,
+        file, form, options, scales, column=column, low=min, high=max, both=both, quiet=quiet
     )
-    subject = judged_subject(
-        found,
-        direction=direction,
-        sd=sd,
-        reliability=reliability,
-        within_sd=within_sd,
-        min=min,
-        max=max,
-        step=step,
-    )
-    gap: dict[str, Any] = {} if max_gap_days is None else {"max_gap_days": max_gap_days}
-    known: dict[str, Any] = {
+    numbers = {
+        "sd": sd,
+        "reliability": reliability,
+        "within_sd": within_sd,
+        "min": min,
+        "max": max,
+        "step": step,
+    }
+    subject = judged_subject(found, direction=direction, **numbers)
+    given: dict[str, Any] = {
         "truth": None if truth is None else _truth_of(truth),
         "labels": None if labels is None else _labels_of(file, labels, options),
         "within": within,
         "seed": seed,
         "replicates": replicates,
         "prior": read_prior(prior),
+        **({} if max_gap_days is None else {"max_gap_days": max_gap_days}),
+        **settings,
     }
     if calibrate is not None:
-        told = evaluation.calibrate(found.scores, subject, calibrate, methods, **known, **gap, **settings)
-        _print_calibrations(told, format)
+        _print_calibrations(evaluation.calibrate(found.scores, subject, calibrate, methods, **given), format)
         return
-    result = evaluation.evaluate(found.scores, subject, methods, at_rate=at_rate, **known, **gap, **settings)
-    if not quiet:
-        tell_notes(result.notes)
-    if format is Format.TABLE:
-        typer.echo("\n".join(_blocks(result)))
-    else:
-        emit(list(result.rows()), columns=evaluation.ROWS, format=format)
+    result = evaluation.evaluate(found.scores, subject, methods, at_rate=at_rate, **given)
+    _print_evaluation(result, format, quiet=quiet)
 
 
 def _require_one_task(
@@ -261,6 +248,17 @@ def _labels_of(file: Path, name: str, options: Any) -> pd.DataFrame:
     frame = pd.DataFrame({"case": case, "session": session, name: label}, index=table.lines)
     kept: pd.DataFrame = frame.loc[(case != "") & (session >= 0)]
     return kept
+
+
+def _print_evaluation(found: Evaluation, format: Format, *, quiet: bool) -> None:
+    from alliance.evaluation import ROWS
+
+    if not quiet:
+        tell_notes(found.notes)
+    if format is Format.TABLE:
+        typer.echo("\n".join(_blocks(found)))
+    else:
+        emit(list(found.rows()), columns=ROWS, format=format)
 
 
 def _print_calibrations(found: Sequence[Calibration], format: Format) -> None:
