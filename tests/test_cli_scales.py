@@ -361,7 +361,7 @@ def test_a_derived_reliable_change_is_shown_from_what_is_given():
     # 1.96 * sqrt(2) * 5 * 0.4 = 5.544
     assert [row["value"] for row in json.loads(facts) if row["field"] == "reliable change"] == [
         "total 5.544 or more; level: 95% (derived, not published; computed from SD 5 and reliability 0.84 "
-        "(given on the command line))"
+        "(given by the user))"
     ]
 
 

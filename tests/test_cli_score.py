@@ -105,7 +105,7 @@ def test_spread_and_reliability_that_are_given_make_a_derived_change(command):
     assert change["text"] == (
         "change of -16: reliable deterioration by 5.544 (level: 95%) (derived, not published)"
     )
-    assert change["source"] == "computed from SD 5 and reliability 0.84 (given on the command line)"
+    assert change["source"] == "computed from SD 5 and reliability 0.84 (given by the user)"
 
 
 def test_a_prorated_form_has_no_reliable_change(command):

@@ -9,20 +9,13 @@ import typer
 
 from alliance.cli.loading import scores_to_judge, tell_notes
 from alliance.cli.options import (
+    READING,
     ColumnOption,
-    DateFormatOption,
     FileArgument,
-    KeepOption,
-    MapOption,
-    MissingOption,
-    OnErrorOption,
     QuietOption,
-    ScaleOption,
-    ScalesOption,
-    SheetOption,
-    find_scale,
+    Source,
     one_of,
-    read_options,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.errors import DataError, UsageError, unknown_name
@@ -41,17 +34,11 @@ LEVEL_COLUMNS = ("rater", "level", "n", "variance", "share", "low", "high", "int
 LIST_COLUMNS = ("rater", "therapist", "n_cases", "n_scores", "mean", "sd", "low", "high")
 
 
+@with_options(READING)
 def dyads(
     *,
     file: FileArgument,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
+    source: Source,
     column: ColumnOption = None,
     raters: Annotated[
         str, typer.Option("--raters", help="The two raters; the gap is first - second.")
@@ -97,12 +84,8 @@ def dyads(
     if outcome is not None and not caseload:
         message = "--outcome belongs to --caseload"
         raise UsageError(message, hint="add --caseload, or leave it out")
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    form = find_scale(scale, scales)
     texts = () if outcome is None else (outcome,)
-    found = scores_to_judge(file, form, options, scales, column=column, texts=texts, both=True, quiet=quiet)
+    found = scores_to_judge(file, source, column=column, texts=texts, both=True, quiet=quiet)
     pairs = _paired(found.scores, _known(found.column, found.scores), pair)
     statistics = dyad_statistics(pairs.client, pairs.therapist, pairs.case)
     if not caseload:
@@ -111,22 +94,16 @@ def dyads(
     rows = [*_mean_rows(statistics), *_difference_rows(pairs, reliabilities)]
     rows += _bias_rows(pairs, pair, judge, bias_force=bias_force, min_dyads=min_dyads, quiet=quiet)
     if outcome is not None:
-        results = _one_number_a_case(found.scores, outcome, options.missing)
+        results = _one_number_a_case(found.scores, outcome, source.options.missing)
         rows += _surface_rows(pairs, results, centre=centre, min_rows=min_dyads)
     _emit_models(rows, format)
 
 
+@with_options(READING)
 def therapists(
     *,
     file: FileArgument,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
+    source: Source,
     column: ColumnOption = None,
     estimator: Annotated[
         str, typer.Option("--estimator", help="moments, with intervals, or reml, without.")
@@ -145,12 +122,7 @@ def therapists(
     Example: alliance therapists sessions.csv --column score
     """
     one_of("--estimator", estimator, ("moments", "reml"))
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    found = scores_to_judge(
-        file, find_scale(scale, scales), options, scales, column=column, both=True, quiet=quiet
-    )
+    found = scores_to_judge(file, source, column=column, both=True, quiet=quiet)
     score = _known(found.column, found.scores)
     scores = _with_therapist(found.scores, quiet=quiet)
     rows: Sequence[Row] = []

@@ -13,31 +13,18 @@ import typer
 from alliance.cli.flag import DEFAULT, judged_subject
 from alliance.cli.loading import read_prior, scores_to_judge, tell_notes
 from alliance.cli.options import (
+    JUDGING,
+    METHODS,
+    READING,
     ColumnOption,
-    DateFormatOption,
-    DirectionOption,
     FileArgument,
     GapOption,
-    KeepOption,
-    MapOption,
-    MaxOption,
     MethodsOption,
-    MinOption,
-    MissingOption,
-    OnErrorOption,
     PriorOption,
     QuietOption,
-    ReliabilityOption,
-    ScaleOption,
-    ScalesOption,
-    SdOption,
     SeedOption,
-    SheetOption,
-    StepOption,
-    WithinSdOption,
-    find_scale,
-    read_options,
-    with_method_options,
+    Source,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit, table_text
 from alliance.errors import DataError, UsageError
@@ -80,10 +67,12 @@ WIDTH = 80
 KIND_COLUMNS = ("kind", "planted", "no verdict", "found", "mean delay")
 
 
-@with_method_options
+@with_options(JUDGING, READING, METHODS)
 def evaluate(
     *,
     file: FileArgument,
+    source: Source,
+    facts: dict[str, Any],
     settings: dict[str, Any],
     truth: Annotated[
         Path | None,
@@ -107,23 +96,8 @@ def evaluate(
         float | None,
         typer.Option("--at-rate", help="Compare at so many false alarms per 100 sessions."),
     ] = None,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
     method: MethodsOption = None,
     column: ColumnOption = None,
-    direction: DirectionOption = "fall",
-    sd: SdOption = None,
-    reliability: ReliabilityOption = None,
-    within_sd: WithinSdOption = None,
-    min: MinOption = None,
-    max: MaxOption = None,
-    step: StepOption = None,
     max_gap_days: GapOption = None,
     prior: PriorOption = None,
     seed: SeedOption = 1,
@@ -145,26 +119,13 @@ def evaluate(
     from alliance import evaluation
 
     _require_one_task(truth, labels, calibrate, at_rate)
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
     methods = method or [DEFAULT]
-    both, form = _judges_both(methods), find_scale(scale, scales)
-    found = scores_to_judge(
-        file, form, options, scales, column=column, low=min, high=max, both=both, quiet=quiet
-    )
-    numbers = {
-        "sd": sd,
-        "reliability": reliability,
-        "within_sd": within_sd,
-        "min": min,
-        "max": max,
-        "step": step,
-    }
-    subject = judged_subject(found, direction=direction, **numbers)
+    both, ends = _judges_both(methods), (facts["min"], facts["max"])
+    found = scores_to_judge(file, source, column=column, ends=ends, both=both, quiet=quiet)
+    subject = judged_subject(found, **facts)
     given: dict[str, Any] = {
         "truth": None if truth is None else _truth_of(truth),
-        "labels": None if labels is None else _labels_of(file, labels, options),
+        "labels": None if labels is None else _labels_of(file, labels, source.options),
         "within": within,
         "seed": seed,
         "replicates": replicates,

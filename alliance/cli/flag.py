@@ -10,31 +10,18 @@ import typer
 
 from alliance.cli.loading import Judgeable, read_prior, records, scores_to_judge
 from alliance.cli.options import (
+    JUDGING,
+    METHODS,
+    READING,
     ColumnOption,
-    DateFormatOption,
-    DirectionOption,
     FileArgument,
     GapOption,
-    KeepOption,
-    MapOption,
-    MaxOption,
     MethodsOption,
-    MinOption,
-    MissingOption,
-    OnErrorOption,
     PriorOption,
     QuietOption,
-    ReliabilityOption,
-    ScaleOption,
-    ScalesOption,
-    SdOption,
     SeedOption,
-    SheetOption,
-    StepOption,
-    WithinSdOption,
-    find_scale,
-    read_options,
-    with_method_options,
+    Source,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.errors import UsageError
@@ -47,28 +34,15 @@ SHOWN_OF_EPISODES = ("case", "rater", "method", "onset", "end", "outcome", "lag"
 """Columns of a table on the terminal; the other formats have all."""
 
 
-@with_method_options
+@with_options(JUDGING, READING, METHODS)
 def flag(
     *,
     file: FileArgument,
+    source: Source,
+    facts: dict[str, Any],
     settings: dict[str, Any],
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
     method: MethodsOption = None,
     column: ColumnOption = None,
-    direction: DirectionOption = "fall",
-    sd: SdOption = None,
-    reliability: ReliabilityOption = None,
-    within_sd: WithinSdOption = None,
-    min: MinOption = None,
-    max: MaxOption = None,
-    step: StepOption = None,
     max_gap_days: GapOption = None,
     prior: PriorOption = None,
     write_prior: Annotated[
@@ -83,8 +57,8 @@ def flag(
 ) -> None:
     """Flag ruptures and repairs in a file of answers, or in a plain file of scores.
 
-    A plain file has the columns case, session, and the one that --column names. What noise alone would flag is
-    told beside it.
+    A plain file has the columns case, session, and the one that --column names. What noise alone would flag
+    is told beside it.
 
     Example: alliance flag study.csv --scale wai-sr --method reliable-drop --within-sd 0.25
 
@@ -92,35 +66,15 @@ def flag(
     """
     from alliance.rupture import detect, get_method
 
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
     methods = [get_method(name) for name in method or [DEFAULT]]
-    found = scores_to_judge(
-        file,
-        find_scale(scale, scales),
-        options,
-        scales,
-        column=column,
-        low=min,
-        high=max,
-        both=any(each.combine is not None for each in methods),
-        quiet=quiet,
-    )
-    subject = judged_subject(
-        found,
-        direction=direction,
-        sd=sd,
-        reliability=reliability,
-        within_sd=within_sd,
-        min=min,
-        max=max,
-        step=step,
-    )
+    both = any(each.combine is not None for each in methods)
+    ends = (facts["min"], facts["max"])
+    found = scores_to_judge(file, source, column=column, ends=ends, both=both, quiet=quiet)
+    subject = judged_subject(found, **facts)
     gap = {} if max_gap_days is None else {"max_gap_days": max_gap_days}
     names = [each.name for each in methods]
     told = detect(found.scores, subject, names, prior=read_prior(prior), **gap, **settings)
-    if found.scale is None and step is None and not quiet:
+    if found.scale is None and facts["step"] is None and not quiet:
         unit = told.runs[0].subject.measure.step
         typer.echo(
             f"note: the step of the score is taken to be {unit:g}, the unit it is written in", err=True

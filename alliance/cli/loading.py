@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,6 +15,7 @@ from alliance.errors import StoreError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from alliance.cli.options import Source
     from alliance.readers import Loaded
     from alliance.rupture import Frozen
     from alliance.scale import Scale
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 def score_file(
     file: Path,
-    form: Scale | None,
-    options: Any,
-    scales: list[Path] | None,
+    source: Source,
     *,
     unverified: bool = False,
     quiet: bool = False,
@@ -33,7 +32,7 @@ def score_file(
     from alliance.readers import load
     from alliance.scoring import score
 
-    loaded = load(file, form, options=options, folders=tuple(scales or ()))
+    loaded = load(file, source.form, options=source.options, folders=tuple(source.scales or ()))
     if unverified:
         loaded = replace(
             loaded, scales={name: each.with_unconfirmed() for name, each in loaded.scales.items()}
@@ -60,14 +59,11 @@ class Judgeable:
 
 def scores_to_judge(
     file: Path,
-    form: Scale | None,
-    options: Any,
-    scales: list[Path] | None,
+    source: Source,
     *,
     column: str | None = None,
     texts: Sequence[str] = (),
-    low: float | None = None,
-    high: float | None = None,
+    ends: tuple[float | None, float | None] = (None, None),
     both: bool = False,
     quiet: bool = False,
 ) -> Judgeable:
@@ -81,28 +77,29 @@ def scores_to_judge(
     UsageError
         If neither a form nor a column is named, or the forms cannot stand side by side.
     """
-    from alliance.readers.plain import has_column
-
-    plain = column is not None and (
-        form is None or str(file) == "-" or has_column(file, column, options=options)
-    )
-    if column is not None and plain:
-        return _plain_scores(file, form, options, column, texts, (low, high), quiet=quiet)
+    if column is not None and _is_plain(file, source, column):
+        return _plain_scores(file, source, column, texts, ends, quiet=quiet)
     if texts:
         message = f"the column '{texts[0]}' is read from a plain file of scores only"
-        raise UsageError(
-            message, hint="`alliance score FILE -o scores.csv`, put the column beside, add --column total"
-        )
-    loaded, scored = score_file(file, form, options, scales, quiet=quiet)
+        hint = "`alliance score FILE -o scores.csv`, put the column beside, add --column total"
+        raise UsageError(message, hint=hint)
+    loaded, scored = score_file(file, source, quiet=quiet)
     chosen = alliance_form(loaded)
     frame = together(loaded, scored, chosen) if both else scored[chosen.id]
     return Judgeable(scores=frame, scale=chosen, column=column or "total")
 
 
+def _is_plain(file: Path, source: Source, column: str) -> bool:
+    from alliance.readers.plain import has_column
+
+    if source.form is None or str(file) == "-":
+        return True
+    return has_column(file, column, options=source.options)
+
+
 def _plain_scores(
     file: Path,
-    form: Scale | None,
-    options: Any,
+    source: Source,
     column: str,
     texts: Sequence[str],
     ends: tuple[float | None, float | None],
@@ -111,8 +108,9 @@ def _plain_scores(
 ) -> Judgeable:
     from alliance.readers.plain import read_series
 
+    form = source.form
     low, high = ends if form is None or column not in form.scores else form.bounds(column)
-    found = read_series(file, [column], texts=texts, low=low, high=high, options=options)
+    found = read_series(file, [column], texts=texts, low=low, high=high, options=source.options)
     if not quiet:
         tell_notes(found.notes)
     return Judgeable(scores=found.frame, scale=form, column=column)

@@ -42,9 +42,9 @@ def _list(rows: list[dict[str, Any]]) -> Iterator[str]:
     shown = [{SHORT.get(name, name): _figure(name, row[name]) for name in COLUMNS} for row in rows]
     yield table_text(shown, [SHORT.get(name, name) for name in COLUMNS])
     text = (
-        "alarms: false alarms per 100 sessions of cases without a rupture; cases: share of them ever flagged, "
-        "%; v1, v3, step, ramp: share of ruptures of one session, three sessions, for good, and slow ones "
-        f"found, %; delay in sessions. {simulation()['about']}. - was not simulated."
+        "alarms: false alarms per 100 sessions of cases without a rupture; cases: share of them ever "
+        "flagged, %; v1, v3, step, ramp: share of ruptures of one session, three sessions, for good, and "
+        f"slow ones found, %; delay in sessions. {simulation()['about']}. - was not simulated."
     )
     yield from _wrapped(text, "")
 
@@ -58,7 +58,8 @@ def _figure(name: str, value: Any) -> Any:
 def _card(row: Mapping[str, Any]) -> Iterator[str]:
     from alliance.rupture.handbook import COLUMNS
 
-    yield f"{row['method']}: {'online' if row['online'] else 'looks at the whole course, never at today alone'}"
+    kind = "online" if row["online"] else "looks at the whole course, never at today alone"
+    yield f"{row['method']}: {kind}"
     yield ""
     for name in ("finds", "needs", "blind", "warning"):
         if row[name]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -177,22 +178,60 @@ def cutoff_edge(style: str, form: Scale | None) -> bool | None:
     return False
 
 
-def with_method_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with an option for every parameter of the rupture methods, told as `settings`."""
-    signature = inspect.signature(command, eval_str=True)
-    own = [each for each in signature.parameters.values() if each.name != "settings"]
-    added = [_option_of(parameter) for parameter in PARAMETERS]
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """How a file is to be read: the form it is from, folders of definitions, and the readers' options."""
 
-    def run(**given: Any) -> None:
-        settings = {parameter.name: given.pop(parameter.name) for parameter in PARAMETERS}
-        command(**given, settings={name: value for name, value in settings.items() if value is not None})
+    form: Scale | None
+    scales: list[Path] | None
+    options: ReadOptions
 
-    functools.update_wrapper(run, command)
-    del run.__dict__["__wrapped__"]
-    parameters = [*own, *added]
-    run.__dict__["__signature__"] = signature.replace(parameters=parameters)
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
-    return run
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Options that several commands have, told to them as one argument.
+
+    `argument` is its name; `options` are names with annotation and default; `build` makes the argument of
+    what was given.
+    """
+
+    argument: str
+    options: tuple[inspect.Parameter, ...]
+    build: Callable[[dict[str, Any]], Any]
+
+
+def with_options(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of every group, which it gets as one argument each."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        names = {group.argument for group in groups}
+        own = [each for each in signature.parameters.values() if each.name not in names]
+
+        def run(**given: Any) -> None:
+            built = {
+                group.argument: group.build({each.name: given.pop(each.name) for each in group.options})
+                for group in groups
+            }
+            command(**given, **built)
+
+        functools.update_wrapper(run, command)
+        del run.__dict__["__wrapped__"]
+        parameters = [*own, *(option for group in groups for option in group.options)]
+        run.__dict__["__signature__"] = signature.replace(parameters=parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _source(given: dict[str, Any]) -> Source:
+    form = find_scale(given.pop("scale"), given["scales"])
+    return Source(form=form, scales=given.pop("scales"), options=read_options(**given))
 
 
 def _option_of(parameter: Parameter) -> inspect.Parameter:
@@ -200,9 +239,48 @@ def _option_of(parameter: Parameter) -> inspect.Parameter:
     lead = f"{methods}: " if methods else ""
     default = "" if parameter.default in {None, False} else f" [{parameter.default}]"
     option = typer.Option(parameter.option, help=f"{lead}{parameter.help}.{default}")
-    return inspect.Parameter(
-        parameter.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[parameter.kind | None, option],
-    )
+    return _keyword(parameter.name, Annotated[parameter.kind | None, option])
+
+
+READING = Group(
+    argument="source",
+    options=(
+        _keyword("scale", ScaleOption),
+        _keyword("scales", ScalesOption),
+        _keyword("map", MapOption),
+        _keyword("missing", MissingOption),
+        _keyword("on_error", OnErrorOption, "stop"),
+        _keyword("keep", KeepOption),
+        _keyword("date_format", DateFormatOption),
+        _keyword("sheet", SheetOption),
+    ),
+    build=_source,
+)
+"""How a file is read, told as `source`."""
+
+CHECKING = replace(
+    READING, options=tuple(each for each in READING.options if each.name not in {"on_error", "keep"})
+)
+"""The same for a file of which everything that is wrong is told."""
+
+JUDGING = Group(
+    argument="facts",
+    options=(
+        _keyword("direction", DirectionOption, "fall"),
+        _keyword("sd", SdOption),
+        _keyword("reliability", ReliabilityOption),
+        _keyword("within_sd", WithinSdOption),
+        _keyword("min", MinOption),
+        _keyword("max", MaxOption),
+        _keyword("step", StepOption),
+    ),
+    build=dict,
+)
+"""What is known of the score that is judged, told as `facts`."""
+
+METHODS = Group(
+    argument="settings",
+    options=tuple(_option_of(parameter) for parameter in PARAMETERS),
+    build=lambda given: {name: value for name, value in given.items() if value is not None},
+)
+"""The parameters of the rupture methods that were given, told as `settings`."""

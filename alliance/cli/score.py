@@ -11,22 +11,15 @@ import typer
 
 from alliance.cli.loading import records, score_file, tell_notes
 from alliance.cli.options import (
-    DateFormatOption,
-    KeepOption,
-    MapOption,
-    MissingOption,
-    OnErrorOption,
+    READING,
     QuietOption,
     ReliabilityOption,
-    ScaleOption,
-    ScalesOption,
     SdOption,
-    SheetOption,
+    Source,
     TextsOption,
     UnverifiedOption,
-    find_scale,
     own_texts,
-    read_options,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.errors import DataError, UsageError
@@ -37,13 +30,13 @@ if TYPE_CHECKING:
     from alliance.scale import Scale
 
 
+@with_options(READING)
 def score(
     *,
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="The file; - reads standard input.")
     ] = None,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
+    source: Source,
     answers: Annotated[
         str | None,
         typer.Option("--answers", help="One form: its answers in item order, empty = not answered."),
@@ -57,12 +50,6 @@ def score(
     sd: SdOption = None,
     reliability: ReliabilityOption = None,
     include_unverified: UnverifiedOption = False,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file to write instead.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: QuietOption = False,
@@ -77,9 +64,8 @@ def score(
 
     Example: alliance score --scale phq-9 --answers 1,2,0,3,1,0,2,1,0
     """
-    form = find_scale(scale, scales)
     if answers is not None or ask:
-        one = _need(form)
+        one = _need(source.form)
         one = one.with_unconfirmed() if include_unverified else one
         cells = _asked(one, own_texts(texts, one)) if answers is None else _cells(answers)
         before = None if previous is None else _cells(previous)
@@ -91,10 +77,7 @@ def score(
     if file is None:
         message = "give a file, or one form with --answers or --ask"
         raise UsageError(message, hint="see `alliance score --help`")
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    loaded, frames = score_file(file, form, options, scales, unverified=include_unverified, quiet=quiet)
+    loaded, frames = score_file(file, source, unverified=include_unverified, quiet=quiet)
     names = list(dict.fromkeys(name for each in loaded.scales.values() for name in each.subscales))
     columns = ("scale", "case", "session", "date", "therapist", "rater", *names, "total", "n_missing", "note")
     rows = [row for each in frames.values() for row in records(each)]

@@ -11,22 +11,15 @@ import typer
 
 from alliance.cli.loading import score_file, tell_notes
 from alliance.cli.options import (
+    READING,
     ColumnOption,
-    DateFormatOption,
     FileArgument,
-    KeepOption,
-    MapOption,
     MaxOption,
     MinOption,
-    MissingOption,
-    OnErrorOption,
     QuietOption,
-    ScaleOption,
-    ScalesOption,
-    SheetOption,
-    find_scale,
+    Source,
     one_of,
-    read_options,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.errors import UsageError, unknown_name
@@ -61,18 +54,12 @@ LEGEND = (
 TIMES = {"linear": "session - 1", "log": "ln(session)"}
 
 
+@with_options(READING)
 def shape(
     *,
     file: FileArgument,
+    source: Source,
     column: ColumnOption = None,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
     min: MinOption = None,
     max: MaxOption = None,
     growth: Annotated[
@@ -95,15 +82,11 @@ def shape(
     """
     one_of("--clock", clock, ("linear", "log"))
     one_of("--random", random, ("intercept", "slope"))
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    if _is_plain(file, scale, options):
-        scored = _plain_scores(file, column, (min, max), options, quiet=quiet)
+    if _is_plain(file, source):
+        scored = _plain_scores(file, column, (min, max), source.options, quiet=quiet)
     else:
-        form = find_scale(scale, scales)
         _refuse_range(min, max)
-        loaded, frames = score_file(file, form, options, scales, quiet=quiet)
+        loaded, frames = score_file(file, source, quiet=quiet)
         scored = [(frames[name], column or "total", loaded.scales[name]) for name in frames]
     for frame, name, form in scored:
         _require_score(frame, name, form)
@@ -113,11 +96,12 @@ def shape(
         _print_shapes([_rows(*part) for part in scored], format)
 
 
-def _is_plain(file: Path, scale: str | None, options: ReadOptions) -> bool:
+def _is_plain(file: Path, source: Source) -> bool:
     """Return whether the file holds scores: no form was named, nor does the file name any."""
     from alliance.readers.plain import has_column
 
-    return scale is None and (str(file) == "-" or not has_column(file, "scale", options=options))
+    named = source.form is not None
+    return not named and (str(file) == "-" or not has_column(file, "scale", options=source.options))
 
 
 def _plain_scores(

@@ -10,33 +10,27 @@ import typer
 
 from alliance.cli.loading import alliance_form, read_prior, records, score_file
 from alliance.cli.options import (
+    CHECKING,
+    METHODS,
+    READING,
     AttendanceOption,
     CutoffStyleOption,
-    DateFormatOption,
     FileArgument,
     GapOption,
-    KeepOption,
-    MapOption,
     MethodsOption,
-    MissingOption,
-    OnErrorOption,
     PriorOption,
     QuietOption,
     ReliabilityOption,
-    ScaleOption,
-    ScalesOption,
     SdOption,
     SemOption,
-    SheetOption,
+    Source,
     TodayOption,
     WithinSdOption,
     cutoff_edge,
-    find_scale,
     one_of,
     positive,
     read_day,
-    read_options,
-    with_method_options,
+    with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.cli.screen import colour, encodes, progress, width
@@ -45,22 +39,15 @@ from alliance.errors import UsageError
 DATA_EXIT = 3
 
 
-@with_method_options
+@with_options(READING, METHODS)
 def analyze(
     *,
     file: FileArgument,
+    source: Source,
     settings: dict[str, Any],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")
     ],
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
     attendance: AttendanceOption = None,
     method: MethodsOption = None,
     prior: PriorOption = None,
@@ -90,14 +77,11 @@ def analyze(
     if str(file) == "-":
         message = "analyze needs a file: its manifest names what was analysed"
         raise UsageError(message, hint="`alliance score -` reads standard input")
-    form = find_scale(scale, scales)
     request = Request(
         path=file,
-        scale=form,
-        folders=tuple(scales or ()),
-        read=read_options(
-            map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-        ),
+        scale=source.form,
+        folders=tuple(source.scales or ()),
+        read=source.options,
         attendance=attendance,
         methods=tuple(method or ["predictive-limit"]),
         settings=settings,
@@ -107,7 +91,7 @@ def analyze(
         reliability=reliability,
         within_sd=within_sd,
         sem=positive("--sem", sem),
-        inclusive=cutoff_edge(srs_cutoff_style, form),
+        inclusive=cutoff_edge(srs_cutoff_style, source.form),
         today=read_day("--today", today),
         to=one_of("--to", to, ("csv", "parquet")),
     )
@@ -156,17 +140,11 @@ def _emit_triage(result: Any, format: Format) -> None:
     emit(joined, columns=columns, format=format)
 
 
+@with_options(READING)
 def risk(
     *,
     file: FileArgument,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    on_error: OnErrorOption = "stop",
-    keep: KeepOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
+    source: Source,
     attendance: AttendanceOption = None,
     sem: SemOption = None,
     today: TodayOption = None,
@@ -182,14 +160,13 @@ def risk(
     from alliance.dropout import risk
     from alliance.readers import ReadOptions, read_attendance
 
-    options = read_options(
-        map=map, missing=missing, on_error=on_error, keep=keep, date_format=date_format, sheet=sheet
-    )
-    loaded, scored = score_file(file, find_scale(scale, scales), options, scales, quiet=quiet)
+    loaded, scored = score_file(file, source, quiet=quiet)
     form = alliance_form(loaded)
     appointments = loaded.appointments if len(loaded.appointments) else None
     if attendance is not None:
-        appointments = read_attendance(attendance, options=ReadOptions(date_format=options.date_format))
+        appointments = read_attendance(
+            attendance, options=ReadOptions(date_format=source.options.date_format)
+        )
     table = risk(
         scored[form.id],
         form,
@@ -201,15 +178,11 @@ def risk(
     emit(records(table), columns=frames.RISK, format=format)
 
 
+@with_options(CHECKING)
 def check(
     *,
     file: FileArgument,
-    scale: ScaleOption = None,
-    scales: ScalesOption = None,
-    map: MapOption = None,
-    missing: MissingOption = None,
-    date_format: DateFormatOption = None,
-    sheet: SheetOption = None,
+    source: Source,
     write_map: Annotated[
         Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")
     ] = None,
@@ -225,15 +198,14 @@ def check(
     from alliance.frames import REJECTED
     from alliance.readers import draft_mapping, inspect
 
-    form = find_scale(scale, scales)
-    options = read_options(map=map, missing=missing, date_format=date_format, sheet=sheet)
+    form, options, folders = source.form, source.options, tuple(source.scales or ())
     if write_map is not None:
         from alliance.report.files import write_file
 
-        text = draft_mapping(file, form, options=options, folders=tuple(scales or ()))
+        text = draft_mapping(file, form, options=options, folders=folders)
         write_file(write_map, text.encode(), force=force)
         typer.echo(f"Mapping drafted: {write_map}. Look at every line, then use it with --map.", err=True)
-    found = inspect(file, form, options=options, folders=tuple(scales or ()))
+    found = inspect(file, form, options=options, folders=folders)
     if format is Format.TABLE:
         typer.echo("\n".join(_summary(found)))
     else:
