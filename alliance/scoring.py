@@ -288,10 +288,11 @@ class _Form:
             np.putmask(score, n_missing > 0, np.nan)
             return score
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = value / (n_items - n_missing)
+            mean: Array = value / (n_items - n_missing)
         if formula.method == "sum":
             mean = np.where(n_missing == 0, value, mean * n_items)
-        return np.where(n_missing <= formula.missing_max, mean, np.nan)
+        np.putmask(mean, n_missing > formula.missing_max, np.nan)
+        return mean
 
     def _of_scores(self, formula: Formula, scores: Mapping[str, Array]) -> Array:
         parts = np.stack([self._part(name, formula, scores) for name in formula.of])
@@ -318,7 +319,8 @@ class _Form:
     def n_missing(self, items: Iterable[int]) -> Array:
         if self.missing is None:
             return np.zeros(self.answers.shape[1], dtype=np.int32)
-        count = np.zeros(self.answers.shape[1], dtype=np.int16)
+        items = list(items)
+        count = np.zeros(self.answers.shape[1], dtype=_narrowest(len(items)))
         for item in items:
             count += self.missing[item - 1].view(np.int8)
         return count
@@ -328,18 +330,24 @@ class _Form:
         total = self._sum(self.answers, [item for item in formula.items if item not in turned])
         if not turned:
             return total
-        mirrors = (self.scale.min + self.scale.max) * (len(turned) - self.n_missing(turned))
+        mirrors = (self.scale.min + self.scale.max) * (len(turned) - self.n_missing(turned).astype(np.int32))
         return total - self._sum(self.answers, turned) + mirrors
 
-    @staticmethod
-    def _sum(rows: Array, items: Iterable[int]) -> Array:
-        """Return the sum of some items, of single bytes in two: less memory to move."""
-        narrow = {1: np.int16, 2: np.int32, 4: np.int64, 8: np.int64}
-        whole = np.issubdtype(rows.dtype, np.integer)
-        total = np.zeros(rows.shape[1], dtype=narrow[rows.dtype.itemsize] if whole else np.float64)
+    def _sum(self, rows: Array, items: list[int]) -> Array:
+        """Return the sum of some items, in the narrowest type that holds it: less memory to move."""
+        if not np.issubdtype(rows.dtype, np.integer):
+            kind: Any = np.float64
+        else:
+            kind = _narrowest(len(items) * max(abs(self.scale.min), abs(self.scale.max)))
+        total = np.zeros(rows.shape[1], dtype=kind)
         for item in items:
-            total += rows[item - 1]
+            total += rows[item - 1].astype(kind, copy=False)
         return total
+
+
+def _narrowest(most: float) -> Any:
+    """Return the smallest whole-number type that holds `most` and twice of it."""
+    return next(kind for kind in (np.int8, np.int16, np.int32, np.int64) if 2 * most <= np.iinfo(kind).max)
 
 
 def _require_shape(answers: Array, missing: Array, scale: Scale) -> None:

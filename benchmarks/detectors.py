@@ -97,6 +97,7 @@ DETECTORS = (
     one("sudden-loss", "sudden-loss, as published", default=True),
     one("sudden-loss", "sudden-loss, corrected t", test="corrected"),
     one("level-shift", "level-shift MBIC", default=True, min_drop=3.0),
+    one("level-shift", "level-shift MBIC, levels of one score too", min_segment=1, min_drop=0.0),
     one("level-shift", "level-shift SIC", penalty="SIC", min_drop=3.0),
     one("run-length", "run-length", default=True),
 )
