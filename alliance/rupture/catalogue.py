@@ -12,6 +12,7 @@ from alliance.rupture import (
     own,
     pairs,
     predictive,
+    run_length,
     sudden,
     vendor,
 )
@@ -19,7 +20,7 @@ from alliance.rupture.registry import METHODS, Method
 
 __all__ = ["FAMILIES", "METHODS", "get_method"]
 
-FAMILIES = (predictive, change, best, charts, sudden, levels, own, forecast, pairs, vendor)
+FAMILIES = (predictive, change, best, charts, sudden, levels, own, forecast, run_length, pairs, vendor)
 """The modules that hold the methods, in the order of the documentation."""
 
 
