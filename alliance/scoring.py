@@ -320,17 +320,18 @@ class _Form:
         if self.missing is None:
             return np.zeros(self.answers.shape[1], dtype=np.int32)
         items = list(items)
-        count = np.zeros(self.answers.shape[1], dtype=_narrowest(len(items)))
+        count: Array = np.zeros(self.answers.shape[1], dtype=_narrowest(len(items)))
         for item in items:
             count += self.missing[item - 1].view(np.int8)
         return count
 
     def _sum_of(self, formula: Formula) -> Array:
         turned = sorted(set(formula.items) & set(self.scale.reverse)) if formula.keyed else []
-        total = self._sum(self.answers, [item for item in formula.items if item not in turned])
+        total: Array = self._sum(self.answers, [item for item in formula.items if item not in turned])
         if not turned:
             return total
-        mirrors = (self.scale.min + self.scale.max) * (len(turned) - self.n_missing(turned).astype(np.int32))
+        n_answered = len(turned) - self.n_missing(turned).astype(np.int32)
+        mirrors: Array = (self.scale.min + self.scale.max) * n_answered
         return total - self._sum(self.answers, turned) + mirrors
 
     def _sum(self, rows: Array, items: list[int]) -> Array:
@@ -339,7 +340,7 @@ class _Form:
             kind: Any = np.float64
         else:
             kind = _narrowest(len(items) * max(abs(self.scale.min), abs(self.scale.max)))
-        total = np.zeros(rows.shape[1], dtype=kind)
+        total: Array = np.zeros(rows.shape[1], dtype=kind)
         for item in items:
             total += rows[item - 1].astype(kind, copy=False)
         return total

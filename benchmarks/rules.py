@@ -292,7 +292,7 @@ def tolerant() -> Scale:
 
 
 def scoring(n_forms: int) -> list[str]:
-    """Compare scoring a form of twelve items: three means and a total, one unanswered item in each allowed."""
+    """Compare scoring a form of twelve items: three means and a total, one unanswered item allowed."""
     scale = tolerant()
     rng = np.random.default_rng(1)
     missing = rng.random((12, n_forms)) < 0.02

@@ -39,7 +39,7 @@ def test_a_plain_file_is_flagged_without_a_form(command, plain):
     first, second = done.err.splitlines()
     assert first == "note: the step of the score is taken to be 1, the unit it is written in"
     assert second.startswith(
-        "predictive-limit, client: 1 of 1 cases with enough data had a rupture (100%); noise alone would flag "
+        "predictive-limit, client: 1 of 1 cases with enough data had a rupture (100%); noise alone would "
     )
 
 
@@ -135,7 +135,9 @@ def test_a_manifest_is_a_prior_too(command, tmp_path):
         ("[1]", 3, "error: this is no prior file of this version\n"),
     ],
 )
-def test_a_prior_that_cannot_be_used_says_why(command, plain, tmp_path, content, code, message):
+def test_a_prior_that_cannot_be_used_says_why(  # noqa: PLR0917  fixtures and cases
+    command, plain, tmp_path, content, code, message
+):
     prior = tmp_path / "prior.json"
     if content is not None:
         prior.write_text(content, encoding="utf-8")

@@ -87,9 +87,7 @@ def test_chance_is_the_same_for_the_same_seed_only():
     planted = rupture_courses(rng, n_cases=40, settings=CourseSettings())
     courses = laid_out(observe(rng, planted), planted.lengths)
     measure = Measure(low=12, high=60, step=1, prior=estimate_prior(successive_spread(courses), step=1))
-    first, again, other = (
-        chance(courses, measure, RUN, seed=seed) for seed in (1, 1, 2)
-    )
+    first, again, other = (chance(courses, measure, RUN, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first.expected != other.expected
 

@@ -59,7 +59,7 @@ def test_every_row_lies_within_monte_carlo_error_of_the_earlier_table(name):
 
 
 def test_together_the_rows_lie_as_far_apart_as_chance_puts_them():
-    # The mean square of standard normal distances is 1. Where an onset may lie was not told, so up to 3 is kept.
+    # The mean square of standard normal distances is 1; where an onset may lie was not told, so 3 is allowed.
     distances = [
         (value - TABLE[name][column]) / error_of(column, TABLE[name])
         for name, values in EARLIER["rows"].items()

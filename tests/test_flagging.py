@@ -370,3 +370,17 @@ def test_groups_carry_the_courses_of_each_rater_apart():
     assert scored == [[1, 2, 3], [4, 5]]
     assert [each.place.tolist() for each in found.judged] == [[0, 1], [1]]
     assert isinstance(Group(rater="x", place=np.zeros(1, int), total=Courses.of([1.0])), Group)
+
+
+def test_a_caseload_that_is_too_small_is_counted_in_cases():
+    flags, _ = flag(frame(caseload(n=7)), method="forecast", min=12, max=60)
+    assert set(flags["reason"]) == {"not enough data: 7 of 20 cases with 3 scores"}
+
+
+def test_the_limit_of_a_repair_lies_on_the_side_the_gap_came_from():
+    gap = [2, 3, 2, 3, 12, 3]
+    both = pd.concat([frame({"A": [48] * 6}), frame({"A": [48 - step for step in gap]}, rater="therapist")])
+    flags, episodes = flag(both, method="divergence", within_sd=1, min=12, max=60)
+    assert list(flags["finding"]) == ["divergence", "repair"]
+    reference, sigma = episodes["reference"][0], episodes["depth"][0] / episodes["depth_sigma"][0]
+    assert flags["limit"][1] == pytest.approx(reference + sigma)

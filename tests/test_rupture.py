@@ -10,7 +10,7 @@ from alliance.claims import Norm
 from alliance.courses import Courses
 from alliance.errors import UsageError
 from alliance.psychometrics import Spread, effective_df, reliable_change, sem, successive_spread
-from alliance.rupture import METHODS, Group, Run, get_method, subject_of
+from alliance.rupture import Group, Run, get_method, subject_of
 from alliance.rupture.change import reliable_drop
 from alliance.rupture.episodes import RepairRule, follow_flags
 from alliance.rupture.findings import flag_columns

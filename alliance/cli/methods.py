@@ -52,7 +52,7 @@ def _list(rows: list[dict[str, Any]]) -> Iterator[str]:
 def _figure(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
-    return f"{value:.{ {'false_alarms': 2, 'delay': 1}.get(name, 0) }f}"
+    return round(value, {"false_alarms": 2, "delay": 1}.get(name, 0))
 
 
 def _card(row: Mapping[str, Any]) -> Iterator[str]:
@@ -65,20 +65,20 @@ def _card(row: Mapping[str, Any]) -> Iterator[str]:
         if row[name]:
             yield from _wrapped(row[name], f"{name}: ")
     yield ""
-    yield from (f"    {line}" for line in row["formula"])
+    for line in row["formula"]:
+        yield from _wrapped(line, "    ", "       ")
     yield ""
     for line in row["parameters"]:
         yield from _wrapped(line, "  ")
-    rates = [
-        f"{SHORT.get(name, name)} {_figure(name, row[name])}" for name in COLUMNS[2:] if row[name] is not None
-    ]
+    known = [name for name in COLUMNS[2:] if row[name] is not None]
+    rates = [f"{SHORT.get(name, name)} {_figure(name, row[name]):g}" for name in known]
     if rates:
         yield ""
         yield from _wrapped(", ".join(rates), "simulated: ")
     yield from _wrapped(row["source"], "source: ")
 
 
-def _wrapped(text: str, lead: str) -> list[str]:
+def _wrapped(text: str, lead: str, indent: str = "   ") -> list[str]:
     import textwrap
 
     from alliance.cli.screen import width
@@ -87,7 +87,7 @@ def _wrapped(text: str, lead: str) -> list[str]:
         text,
         width(),
         initial_indent=lead,
-        subsequent_indent="   ",
+        subsequent_indent=indent,
         break_on_hyphens=False,
         break_long_words=False,
     )

@@ -1,4 +1,4 @@
-"""A plain file of scores, one row a session → Scores: numbers as they are, without a form to check them by."""
+"""A plain file of scores, one row a session → Scores: numbers as they are, no form to check them by."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def read_series(
     Parameters
     ----------
     path : str or Path
-        CSV, TSV, Excel or Parquet with `case`, `session` (or `date`), one or more columns of scores, and where
-        there are any `rater` (empty = client), `date` and `therapist`. `-` is standard input.
+        CSV, TSV, Excel or Parquet with `case`, `session` (or `date`), one or more columns of scores, and
+        where there are any `rater` (empty = client), `date` and `therapist`. `-` is standard input.
     columns : sequence of str
         Names of the score columns. An empty cell or a usual word for missing is NaN.
     texts : sequence of str
@@ -190,7 +190,7 @@ def _numbered_by_date(rows: pd.DataFrame, log: Log) -> pd.DataFrame:
     return rows.assign(session=rank)
 
 
-def _numbers(
+def _numbers(  # noqa: PLR0917  one caller
     cells: Array,
     rows: pd.DataFrame,
     name: str,

@@ -42,10 +42,9 @@ class Chance:
         """Return the comparison as a sentence."""
         flagged = round(self.observed * self.n_series)
         beyond = "more than chance" if self.observed > self.high else "no more than chance"
-        return (
-            f"{flagged} of {self.n_series} cases with enough data had a {self.finding} ({self.observed:.0%}); noise "
-            f"alone would flag {self.expected:.0%} (95 % range {self.low:.0%} to {self.high:.0%}): {beyond}"
-        )
+        found = f"{flagged} of {self.n_series} cases with enough data had a {self.finding}"
+        noise = f"noise alone would flag {self.expected:.0%} (95 % range {self.low:.0%} to {self.high:.0%})"
+        return f"{found} ({self.observed:.0%}); {noise}: {beyond}"
 
 
 def chance(

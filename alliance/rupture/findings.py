@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 NOT_ENOUGH_DATA = "not enough data"
 EARLIER = "earlier scores"
+HAVE = "have"
+"""The detail that says how much there is of what a method needs, where that is no number of scores."""
 WHATEVER_THE_SCORES = {
     NO_VARIATION: "no variation",
     NO_PRIOR: "no caseload prior and no within-person SD, and own sessions alone are too few",
@@ -37,8 +39,8 @@ class Judged:
     """The courses of one rater, what a method said of them, and what belongs to an explanation.
 
     `courses`, `verdict` and `measure` are in score points, whichever way was looked. `place` is the number of
-    the case of each series; `parts` the subscale values, one for each row, and the width of their range; `key`
-    the status of the scoring key; `rising` whether rises are flagged instead of falls.
+    the case of each series; `parts` the subscale values, one for each row, and the width of their range;
+    `key` the status of the scoring key; `rising` whether rises are flagged instead of falls.
     """
 
     courses: Courses
@@ -188,6 +190,7 @@ def _repairs(judged: Judged) -> dict[str, Array]:
     episodes = judged.verdict.episodes
     healed = np.flatnonzero(episodes.outcome <= LATE)
     rows = episodes.end[healed]
+    below = np.sign(episodes.reference - episodes.nadir)[healed]
     texts = [
         ("back to ", judged.courses.values[rows]),
         (", close to the ", episodes.reference[healed]),
@@ -199,7 +202,7 @@ def _repairs(judged: Judged) -> dict[str, Array]:
         rows,
         finding="reversal" if judged.rising else "repair",
         severity=np.array(OUTCOMES, dtype=object)[episodes.outcome[healed]],
-        limit=episodes.reference[healed] - judged.sign * episodes.sigma[healed],
+        limit=episodes.reference[healed] - below * episodes.sigma[healed],
         reason=join([number(lead, values) for lead, values in texts]),
     )
 
@@ -218,6 +221,8 @@ def _silent(judged: Judged) -> dict[str, Array]:
     have = scored[series].astype(np.int64)
     if verdict.counted == EARLIER:
         have = np.maximum(have - 1, 0)
+    if HAVE in verdict.details:
+        have = verdict.details[HAVE][rows].astype(np.int64)
     short = join([number(f"{NOT_ENOUGH_DATA}: ", have), f" of {verdict.needed} {verdict.counted}"])
     sparse = f"{NOT_ENOUGH_DATA}: too few scored sessions in a row"
     reason = np.where(have < verdict.needed, short, sparse).astype(object)

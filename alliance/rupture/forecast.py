@@ -92,7 +92,7 @@ def recall(content: Mapping[str, Any]) -> Caseload:
     KeyError, TypeError
         If something is missing or is no number.
     """
-    n_cases = int(content["n_cases"])
+    n_cases = int(_numbers({"n_cases": content["n_cases"]})["n_cases"])
     if n_cases < MIN_CASES:
         return Caseload(n_cases=n_cases)
     lines = {clock: Line(**_numbers(content["lines"][clock])) for clock in CLOCKS}

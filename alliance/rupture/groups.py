@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """All courses of one rater, the judged score and its parts; `place` is the number of the case of each series."""
+    """All courses of one rater, and their subscales; `place` is the number of the case of each series."""
 
     rater: str
     place: Array

@@ -7,14 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from alliance.courses import TOLERANCE, Courses, three_valued
+from alliance.courses import TOLERANCE, Courses
 from alliance.psychometrics import successive_spread
 from alliance.rupture.episodes import RepairRule, follow_flags
-from alliance.rupture.findings import Judged, join, number
+from alliance.rupture.findings import Judged, number
 from alliance.rupture.prior import shrink
 from alliance.rupture.registry import Measure, method
 from alliance.rupture.segments import optimal_partition, segmentations
-from alliance.rupture.verdict import EVALUATED, NO_VARIATION, NOT_ENOUGH, UNSCORED, Verdict, constant
+from alliance.rupture.verdict import (
+    EVALUATED,
+    NO_PRIOR,
+    NO_VARIATION,
+    NOT_ENOUGH,
+    UNSCORED,
+    Verdict,
+    constant,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +40,6 @@ def explain(judged: Judged, rows: Array) -> list[Array | str]:
     verdict = judged.verdict
     distance, size = verdict.details["distance"][rows], verdict.details["size"][rows]
     sigma = verdict.sigma[rows]
-    spread = join([number("; SD ", sigma), f", {judged.measure.prior}"])
     return [
         number("scored ", judged.courses.values[rows]),
         number(": looking back, a level of ", verdict.reference[rows] - judged.sign * distance),
@@ -42,7 +49,7 @@ def explain(judged: Judged, rows: Array) -> list[Array | str]:
         number(f" {'above' if judged.rising else 'below'} the ", verdict.reference[rows]),
         number(" of the ", verdict.n_reference[rows]),
         np.where(verdict.n_reference[rows] == 1, " score before", " scores before").astype(object),
-        np.where(np.isfinite(sigma), spread, "").astype(object),
+        np.where(np.isfinite(sigma), number("; SD ", sigma), "").astype(object),
     ]
 
 
@@ -66,6 +73,7 @@ def explain(judged: Judged, rows: Array) -> list[Array | str]:
         "statistic = (new level - old level) / σ",
     ),
     explain=explain,
+    shrinks=True,
 )
 def level_shift(
     courses: Courses,
@@ -126,30 +134,32 @@ def level_shift(
     needed = max(MIN_SCORES, 2 * min_segment)
     spread = _Spread.of(courses, measure, needed=needed, scaled=penalty != "BIC")
     levels = _Levels.of(courses, spread, penalty, min_segment=min_segment, max_shifts=max_shifts)
-    fallen = levels.begins[levels.shift <= TOLERANCE - drop]
-    sizes = levels.on_rows(levels.sizes, 0)
-    met = three_valued(sizes > 0, levels.mark(fallen))
+    fallen = np.flatnonzero(levels.shift <= TOLERANCE - drop)
+    risen = np.flatnonzero(levels.shift >= drop - TOLERANCE)
+    met = levels.on_rows(np.zeros(len(levels.begins)), np.nan)
+    met[levels.first_rows[fallen]] = 1.0
     reference, sigma = levels.on_rows(levels.before, np.nan), spread.sigma[courses.series]
-    risen = levels.rows[levels.begins[levels.shift >= drop - TOLERANCE]]
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = levels.at_changes(levels.shift) / np.where(sigma > 0, sigma, np.nan)
+        statistic = levels.shift / np.where(levels.sigma > 0, levels.sigma, np.nan)
+    state = spread.state[courses.series]
+    state[np.isnan(courses.values)] = UNSCORED
     return Verdict(
         met=met,
-        statistic=statistic,
+        statistic=levels.at_first_rows(statistic),
         limit=constant(np.nan, len(met)),
         reference=reference,
         sigma=sigma,
         df=constant(np.nan, len(met)),
         n_reference=levels.on_rows(levels.n_before, 0),
-        state=np.where(np.isnan(courses.values), UNSCORED, spread.state[courses.series]).astype(np.int8),
+        state=state,
         needed=needed,
         counted="scores",
         follow=lambda: follow_flags(courses, met, reference, sigma, repair or RepairRule()),
         compared=lambda: levels.looked_back_on(fallen),
-        listed={"fall of level" if measure.rising else "rise of level": risen},
+        listed={"fall of level" if measure.rising else "rise of level": levels.first_rows[risen]},
         details={
-            "distance": levels.at_changes(np.abs(levels.shift)),
-            "size": sizes,
+            "distance": levels.at_first_rows(np.abs(levels.shift)),
+            "size": levels.on_rows(levels.sizes, 0),
         },
     )
 
@@ -168,10 +178,10 @@ class _Spread:
         own = successive_spread(courses)
         sigma, _ = shrink(np.maximum(own.variance, measure.step**2 / 12), own.df, measure.prior)
         counts = np.bincount(courses.series[courses.scored], minlength=len(courses.starts))
-        state = np.where(counts < needed, NOT_ENOUGH, EVALUATED)
+        state = np.where(counts < needed, NOT_ENOUGH, EVALUATED).astype(np.int8)
         if scaled:
             if measure.prior.df == 0:
-                state[own.pairs < MIN_PAIRS_ALONE] = NOT_ENOUGH
+                state[(state == EVALUATED) & (own.pairs < MIN_PAIRS_ALONE)] = NO_PRIOR
             if (sigma == 0).any():
                 state[(state == EVALUATED) & (sigma == 0) & _varied(courses)] = NO_VARIATION
         return cls(sigma=sigma, state=state, counts=counts)
@@ -190,13 +200,12 @@ def _varied(courses: Courses) -> Array:
 class _Levels:
     """The levels of all courses that can be judged.
 
-    `rows` are their scored rows, and a place is one in `rows`. By place: `level`, the number of the level. By
-    level: `begins`, its first place; `sizes`, its scores; `before` and `n_before`, mean and scores of the
-    level before, or its own in the first of a course; `shift`, its mean less that of the level before, NaN in
-    the first.
+    `rows` are their scored rows. By row of the courses: `level`, the number of the level, -1 = none. By
+    level: `begins`, the place of its first score in `rows`; `sizes`, its scores; `before`, `n_before`, mean
+    and scores of the level before, or its own in the first of a course; `shift`, its mean less that of the
+    level before, NaN in the first; `sigma` of the course.
     """
 
-    n_forms: int
     rows: Array
     level: Array
     begins: Array
@@ -204,6 +213,7 @@ class _Levels:
     before: Array
     n_before: Array
     shift: Array
+    sigma: Array
 
     @classmethod
     def of(
@@ -211,25 +221,25 @@ class _Levels:
     ) -> _Levels:
         judged = spread.state == EVALUATED
         rows = courses.scored[judged[courses.series[courses.scored]]]
-        values, lengths = courses.values[rows], spread.counts[judged]
+        values, lengths, sigma = courses.values[rows], spread.counts[judged], spread.sigma[judged]
         if penalty == "BIC":
             found = segmentations(values, lengths, max_shifts=max_shifts, min_segment=min_segment)
             changes = found.breaks(found.chosen)
         else:
-            sigma = np.repeat(spread.sigma[judged], lengths)
-            changes = _scaled_changes(values / np.where(sigma > 0, sigma, 1.0), lengths, penalty, min_segment)
-        first = np.cumsum(lengths) - lengths
-        begins = np.sort(np.concatenate([first, changes]))
-        level = np.zeros(len(rows), dtype=np.int64)
-        level[begins[1:]] = 1
-        level = np.cumsum(level)
-        sizes = np.diff(np.append(begins, len(rows)))
-        means = np.bincount(level, weights=values, minlength=len(begins)) / np.maximum(sizes, 1)
-        follows = np.ones(len(begins), dtype=bool)
-        follows[np.searchsorted(begins, first)] = False
+            scaled = values / np.repeat(np.where(sigma > 0, sigma, 1.0), lengths)
+            changes = _scaled_changes(scaled, lengths, penalty, min_segment)
+        follows = np.zeros(len(rows), dtype=bool)
+        follows[changes] = True
+        begin = follows.copy()
+        begin[np.cumsum(lengths) - lengths] = True
+        begins = np.flatnonzero(begin)
+        follows, sizes = follows[begins], np.diff(np.append(begins, len(rows)))
+        number_of = np.repeat(np.arange(len(begins)), sizes)
+        level = np.full(len(courses.values), -1)
+        level[rows] = number_of
+        means = np.bincount(number_of, weights=values, minlength=len(begins)) / np.maximum(sizes, 1)
         earlier = np.arange(len(begins)) - follows
         return cls(
-            n_forms=len(courses.values),
             rows=rows,
             level=level,
             begins=begins,
@@ -237,31 +247,30 @@ class _Levels:
             before=means[earlier],
             n_before=sizes[earlier],
             shift=np.where(follows, means - means[earlier], np.nan),
+            sigma=spread.sigma[courses.series[rows[begins]]],
         )
+
+    @property
+    def first_rows(self) -> Array:
+        """Row of the first score of each level."""
+        return self.rows[self.begins]
 
     def on_rows(self, by_level: Array, elsewhere: float) -> Array:
         """Return a number of each level at all its rows."""
-        array = np.full(self.n_forms, elsewhere)
-        array[self.rows] = by_level[self.level]
-        return array
+        return np.append(by_level, elsewhere)[self.level]
 
-    def at_changes(self, by_level: Array) -> Array:
+    def at_first_rows(self, by_level: Array) -> Array:
         """Return a number of each level at its first row, NaN elsewhere."""
-        array = np.full(self.n_forms, np.nan)
-        array[self.rows[self.begins]] = by_level
+        array = np.full(len(self.level), np.nan)
+        array[self.first_rows] = by_level
         return array
 
-    def mark(self, places: Array) -> Array:
-        """Return whether each row is at one of the places."""
-        marks = np.zeros(self.n_forms, dtype=bool)
-        marks[self.rows[places]] = True
-        return marks
-
-    def looked_back_on(self, places: Array) -> Array:
-        """Return the last rows of the level before each place, shape (places, looked back on); -1 = none."""
-        earlier = places[:, None] - np.arange(1, LOOKED_BACK_ON + 1)
-        first = self.begins[self.level[places] - 1][:, None]
-        return np.where(earlier >= first, self.rows[np.maximum(earlier, 0)], -1)
+    def looked_back_on(self, levels: Array) -> Array:
+        """Return the last rows of the level before each of `levels`, by level; -1 = none."""
+        back = np.arange(1, LOOKED_BACK_ON + 1)
+        places = self.begins[levels][:, None] - back
+        known = back <= self.n_before[levels][:, None]
+        return np.where(known, self.rows[np.maximum(places, 0)], -1)
 
 
 def _scaled_changes(scores: Array, lengths: Array, penalty: str, min_segment: int) -> Array:

@@ -112,6 +112,15 @@ def of_a_difference(measure: Measure) -> Measure:
     return replace(measure, low=-width, high=width, cutoff=None)
 
 
+def of_a_gap(measure: Measure) -> Measure:
+    """Return the measure of the gap between two raters: a difference that varies as two courses do.
+
+    A within-person SD is that of a single rater; the gap of two that vary independently has √2 times as much.
+    """
+    within = None if measure.within_sd is None else float(np.sqrt(2) * measure.within_sd)
+    return replace(of_a_difference(measure), within_sd=within)
+
+
 def _least_change(measure: Measure) -> float:
     """Return `min_drop` of a single score: a share of the range is halved: a difference has twice of it."""
     by_norm = measure.norm is not None and measure.norm.sem is not None
@@ -176,7 +185,7 @@ def _who_moved(judged: Judged, rows: Array) -> list[Array | str]:
     explain=_explain_divergence,
     finding="divergence",
     combine=client_and_therapist,
-    adapt=of_a_difference,
+    adapt=of_a_gap,
     two_sided=True,
 )
 def divergence(
@@ -198,7 +207,7 @@ def divergence(
     courses : Courses
         client - therapist of every case, in score points; NaN = not both scored.
     measure : Measure
-        Of the difference (`of_a_difference`): range, step, and the prior of the gaps.
+        Of the difference (`of_a_gap`): range, step, and the prior of the gaps.
     alpha : float
         Two-sided error rate of a single verdict: half of it on each side.
     window, min_ref : int

@@ -34,7 +34,7 @@ class Measure:
     prior : Prior; spread of the caseload
     cutoff : float or None; score below which a rating is low
     at_cutoff : bool; whether the cut-off itself counts as low
-    rising : bool; the courses and this measure are turned around: a fall of their values is a rise of the score
+    rising : bool; courses and measure are turned around: a fall of their values is a rise of the score
     caseload : method name → what that method learned from the caseload, apart from the prior
     """
 

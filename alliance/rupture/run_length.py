@@ -13,7 +13,7 @@ from alliance.courses import TOLERANCE, Courses, three_valued
 from alliance.rupture.episodes import RepairRule, follow_flags
 from alliance.rupture.findings import Judged, number
 from alliance.rupture.registry import Measure, method
-from alliance.rupture.verdict import EVALUATED, NOT_ENOUGH, UNSCORED, Verdict, constant
+from alliance.rupture.verdict import EVALUATED, NO_PRIOR, NOT_ENOUGH, UNSCORED, Verdict, constant
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ def explain(judged: Judged, rows: Array) -> list[Array | str]:
         np.where(verdict.n_reference[rows] == 1, " score", " scores").astype(object),
         number(" before (SD ", verdict.sigma[rows]),
         number("); a new level begins here with probability ", verdict.details["probability"][rows]),
-        f"; {judged.measure.prior}",
+        np.where(verdict.details["given"][rows] == 1, "", f"; {judged.measure.prior}").astype(object),
     ]
 
 
@@ -94,6 +94,7 @@ def run_length(
         sqrt(beta / alpha), `n_reference` its scores, `statistic` (score - reference) / sigma, which has no
         known distribution. `details["probability"]` is the probability that the score is the first of a run,
         at the first score 1 - hazard. `limit` is NaN, and at the first score all others are.
+        `details["given"]` tells whether beta0 was given.
 
     References
     ----------
@@ -110,7 +111,9 @@ def run_length(
     """
     spread = alpha0 * measure.prior.variance if beta0 is None else beta0
     believed = _Beliefs(hazard=hazard, alpha0=alpha0, beta0=spread, kappa0=kappa0)
-    found = _walk(courses, believed) if spread > 0 else _nothing(len(courses.values))
+    found, silent = _nothing(len(courses.values)), NO_PRIOR
+    if spread > 0:
+        found, silent = _walk(courses, believed), NOT_ENOUGH
     below = courses.values < found.mean - TOLERANCE
     known = np.isfinite(found.mean)
     met = three_valued(known, below & (found.probability > threshold + TOLERANCE))
@@ -122,13 +125,13 @@ def run_length(
         sigma=found.sigma,
         df=constant(np.nan, len(met)),
         n_reference=found.n_scores,
-        state=np.where(known, EVALUATED, np.where(np.isnan(courses.values), UNSCORED, NOT_ENOUGH)).astype(
+        state=np.where(known, EVALUATED, np.where(np.isnan(courses.values), UNSCORED, silent)).astype(
             np.int8
         ),
         needed=1,
         follow=lambda: follow_flags(courses, met, found.mean, found.sigma, repair or RepairRule()),
         compared=lambda: _looked_back_on(courses, np.flatnonzero(met == 1), found.n_scores),
-        details={"probability": found.probability},
+        details={"probability": found.probability, "given": constant(beta0 is not None, len(met))},
     )
 
 

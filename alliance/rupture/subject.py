@@ -73,7 +73,7 @@ def subject_of(
     column : str
         `total`, a subscale, or a column of a plain file.
     direction : str
-        `fall`: a fall of the score is flagged. `rise`: a rise is, as for sudden gains, or where higher is worse.
+        `fall`: falls of the score are flagged. `rise`: rises are, for sudden gains, or where higher is worse.
     sd, reliability : float, optional
         Between-person standard deviation and reliability, both or none; they replace the definition's.
     within_sd : float, optional

@@ -367,7 +367,7 @@ def describe(courses: Courses, verdict: Verdict) -> SuddenLosses:
 
 
 def _highest_from(courses: Courses, sign: float) -> Array:
-    """Return the highest of `sign * values` from each row to the end of its series; -inf where none is scored.
+    """Return the highest of `sign * values` from each row to the end of its series, -inf without a score.
 
     Ranks instead of scores give each series keys of its own, above those of all series behind it, so that one
     running maximum from the end serves them all.

@@ -105,7 +105,7 @@ class Verdict:
 
     @cached_property
     def window(self) -> Array:
-        """Rows that each flagged score was compared with, shape (flagged forms, looked back on); -1 = none."""
+        """Rows each flagged score was compared with, shape (flagged forms, looked back on); -1 = none."""
         if self.compared is None:
             return np.full((len(self.flagged), 0), -1, dtype=np.int64)
         return self.compared()
@@ -122,7 +122,7 @@ class Verdict:
             statistic=-self.statistic,
             limit=-self.limit,
             reference=-self.reference,
-            follow=lambda: self.episodes.turned(),
+            follow=lambda: self.episodes.turned(),  # noqa: PLW0108  the episodes are not followed before
         )
 
 

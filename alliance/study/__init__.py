@@ -25,7 +25,7 @@ from alliance.scale import Scale
 from alliance.study import risks
 from alliance.study.judging import Judge, judge_of
 from alliance.study.manifest import manifest_of, manifest_text
-from alliance.study.passes import Block, Spill, Tally, forms_of, score_forms
+from alliance.study.passes import Spill, Tally, forms_of, score_forms
 from alliance.study.summary import Facts, view_of
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ class Request:
 
     `scale` is None when the file names its forms itself. `methods` are the rupture methods; reports are drawn
     from the first, tables hold all; `settings` are their parameters, `prior` is what an earlier run knew of
-    the caseload. `sd`, `reliability` and `within_sd` are about the total, for the rupture methods; `sem` is the
-    standard error of measurement for the dropout rules. `inclusive` says whether the form's cut-off itself
-    counts as low, if not as the definition says; `today` is the day of the list, for the prompt on a missing
-    next appointment.
+    the caseload. `sd`, `reliability` and `within_sd` are about the total, for the rupture methods; `sem` is
+    the standard error of measurement for the dropout rules. `inclusive` says whether the form's cut-off
+    itself counts as low, if not as the definition says; `today` is the day of the list, for the prompt on a
+    missing next appointment.
     """
 
     path: Path

@@ -47,7 +47,7 @@ class Judge:
         return block.groups(self.scale, self.max_gap_days)
 
     def sample(self, spill: Spill, n_forms: int) -> list[Group]:
-        """Return the courses of the first cases that have no more than `n_forms` forms together, one at least."""
+        """Return the courses of the first cases, one at least, that have `n_forms` forms together at most."""
         parts: dict[str, list[Group]] = {}
         taken = n_cases = 0
         for number in range(len(spill)):
@@ -108,7 +108,7 @@ def _measure(run: Run, group: Group, prior: Frozen | None) -> Measure:
 
 
 def whole(spill: Spill, judge: Judge, run: Run) -> list[Group]:
-    """Return the courses that a method judges, of all blocks together: for what only a whole caseload knows."""
+    """Return the courses a method judges, of all blocks together: for what only a whole caseload knows."""
     parts: dict[str, list[Group]] = {}
     for number in range(len(spill)):
         for group in run.groups(list(judge.groups(spill.block(number)))):

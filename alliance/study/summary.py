@@ -100,7 +100,8 @@ def _method(run: Run) -> str:
     settings = "".join(f", {name} {value}" for name, value in run.given.items())
     priors = "; ".join(f"{rater}: {measure.prior}" for rater, measure in run.measures.items())
     warning = f" {run.method.warning}" if run.method.warning else ""
-    return f"Ruptures: {run.method.name} on the {subject.column} of {subject.form}{settings} ({priors}).{warning}"
+    about = f"{run.method.name} on the {subject.column} of {subject.form}{settings}"
+    return f"Ruptures: {about} ({priors}).{warning}"
 
 
 def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
