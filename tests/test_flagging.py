@@ -150,7 +150,7 @@ def test_a_rise_is_the_fall_of_the_mirrored_scores(name, cases):
     fallen, fallen_episodes = flag(down, method=name, **KNOWN)
     risen, risen_episodes = flag(up, method=name, direction="rise", **KNOWN)
     kept = np.isfinite(fallen["limit"]).to_numpy()
-    names = {"rupture": "rise", "repair": "reversal", "high": "low"}
+    names = {"rupture": "rise", "repair": "reversal", "high": "low", "rise of level": "fall of level"}
     assert list(fallen["finding"].replace(names)) == list(risen["finding"])
     assert list(fallen["session"]) == list(risen["session"])
     assert list(fallen["severity"]) == list(risen["severity"])
