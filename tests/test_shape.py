@@ -949,3 +949,12 @@ def test_a_subscale_the_form_does_not_have_is_answered_with_those_it_has(run):
 def test_a_score_outside_the_given_range_is_refused(run, scores_file):
     with pytest.raises(DataError, match=r"score outside the given range"):
         run(scores_file, "--column", "score", "--max", "59")
+
+
+def test_a_file_of_scores_that_names_its_form_is_plain_where_the_column_is_there(run, tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = [f"demo,A,{session},{40 + session % 3}" for session in range(1, 8)]
+    path.write_text("\n".join(["scale,case,session,total", *rows]) + "\n", encoding="utf-8")
+    done = run(path, "--column", "total", "--format", "csv")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[1].split(",")[:2] == ["A", "client"]

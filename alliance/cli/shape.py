@@ -82,7 +82,7 @@ def shape(
     """
     one_of("--clock", clock, ("linear", "log"))
     one_of("--random", random, ("intercept", "slope"))
-    if _is_plain(file, source):
+    if _is_plain(file, source, column):
         scored = _plain_scores(file, column, (min, max), source.options, quiet=quiet)
     else:
         _refuse_range(min, max)
@@ -96,12 +96,15 @@ def shape(
         _print_shapes([_rows(*part) for part in scored], format)
 
 
-def _is_plain(file: Path, source: Source) -> bool:
-    """Return whether the file holds scores: no form was named, nor does the file name any."""
+def _is_plain(file: Path, source: Source, column: str | None) -> bool:
+    """Return whether the file holds scores: it has the column that is asked for, or no form is named at all."""
     from alliance.readers.plain import has_column
 
-    named = source.form is not None
-    return not named and (str(file) == "-" or not has_column(file, "scale", options=source.options))
+    if str(file) == "-":
+        return source.form is None
+    if column is not None and has_column(file, column, options=source.options):
+        return True
+    return source.form is None and not has_column(file, "scale", options=source.options)
 
 
 def _plain_scores(

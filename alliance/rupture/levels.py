@@ -96,7 +96,7 @@ def level_shift(
         neighbouring sessions (not with BIC).
     penalty : str
         How a further change point is paid for: `MBIC`, or for comparison `SIC` and `BIC`, which find changes
-        in every third to eighth course of pure noise.
+        in every third to ninth course of pure noise.
     min_segment : int
         Fewest scores of a level.
     max_shifts : int
