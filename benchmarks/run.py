@@ -24,6 +24,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 MARK = "<!-- table -->"
+KERNELS = "<!-- kernels -->"
 
 FLOOR = """
 import sys, pyarrow as pa, pyarrow.csv as c
@@ -145,6 +146,14 @@ def cold_start(_folder: Path, rounds: int, _n_forms: int) -> list[Comparison]:
     ]
 
 
+def kernels(n_forms: int) -> str:
+    """Return the table of kernels against the peers a researcher would use, in one process."""
+    import level_shift
+    import rules
+
+    return "\n".join([*rules.table(n_forms), *level_shift.rows(n_forms)])
+
+
 BENCHMARKS = {"analyze": analyze, "help": cold_start}
 
 
@@ -164,24 +173,33 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default"
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)} or kernels; all by default"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--forms", type=int, default=1_000_000)
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     asked = parser.parse_args()
+    names = asked.names or [*BENCHMARKS, "kernels"]
     with tempfile.TemporaryDirectory() as folder:
         found = [
             comparison
-            for name in asked.names or BENCHMARKS
+            for name in names
+            if name in BENCHMARKS
             for comparison in BENCHMARKS[name](Path(folder), asked.rounds, asked.forms)
         ]
-    text = table(found, asked.rounds)
+    if found:
+        keep(MARK, table(found, asked.rounds), write=asked.write)
+    if "kernels" in names:
+        keep(KERNELS, kernels(asked.forms), write=asked.write)
+
+
+def keep(mark: str, text: str, *, write: bool) -> None:
+    """Print a table, and put it between its marks in the README if wanted."""
     print(text)
-    if asked.write:
+    if write:
         readme = HERE / "README.md"
-        before, _, after = readme.read_text(encoding="utf-8").split(MARK)
-        readme.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
+        before, _, after = readme.read_text(encoding="utf-8").split(mark)
+        readme.write_text(f"{before}{mark}\n{text}\n{mark}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

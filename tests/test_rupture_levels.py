@@ -861,7 +861,7 @@ def test_a_long_run_fades_and_the_next_fall_is_still_seen(monkeypatch):
 
 
 def test_run_length_looks_back_on_the_likeliest_run():
-    verdict = runs_of([40, None, *[48, 47] * 5, 30, 29, 30, 29, 12])
+    verdict = runs_of([42, None, *[48, 47] * 5, 38, 37, 38, 37, 26])
     assert verdict.flagged.tolist() == [12, 16]
     assert verdict.n_reference[[12, 16]].tolist() == [10, 4]
     assert verdict.window.tolist() == [[11, 10, 9, 8, 7, 6, 5, 4], [15, 14, 13, 12, -1, -1, -1, -1]]
