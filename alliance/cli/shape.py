@@ -97,7 +97,7 @@ def shape(
 
 
 def _is_plain(file: Path, source: Source, column: str | None) -> bool:
-    """Return whether the file holds scores: it has the column that is asked for, or no form is named at all."""
+    """Return whether the file holds scores: it has the column asked for, or no form is named at all."""
     from alliance.readers.plain import has_column
 
     if str(file) == "-":
