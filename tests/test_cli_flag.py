@@ -193,3 +193,15 @@ def test_a_caseload_without_a_flag_says_so(command, tmp_path):
     rows = [f"A,{session},48" for session in range(1, 7)]
     path.write_text("\n".join(["case,session,total", *rows]) + "\n", encoding="utf-8")
     assert command("flag", path, *KNOWN).out == "nothing was flagged\n"
+
+
+def test_a_column_beside_answers_is_refused_with_the_way_out(command):
+    from alliance.places import bundled
+
+    study = bundled("data") / "wai-sr-study.csv"
+    done = command("dyads", study, "--scale", "wai-sr", "--caseload", "--outcome", "change")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "error: the column 'change' is read from a plain file of scores only\n"
+        "hint: `alliance score FILE -o scores.csv`, put the column beside, add --column total\n"
+    )

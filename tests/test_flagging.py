@@ -384,3 +384,17 @@ def test_the_limit_of_a_repair_lies_on_the_side_the_gap_came_from():
     assert list(flags["finding"]) == ["divergence", "repair"]
     reference, sigma = episodes["reference"][0], episodes["depth"][0] / episodes["depth_sigma"][0]
     assert flags["limit"][1] == pytest.approx(reference + sigma)
+
+
+def test_a_spread_below_one_point_is_a_spread():
+    subject = subject_of(None, sd=0.6, reliability=0.0, within_sd=0.2, step=0.1)
+    assert (subject.measure.norm.sd, subject.measure.within_sd, subject.measure.step) == (0.6, 0.2, 0.1)
+
+
+def test_every_default_is_allowed():
+    for parameter in PARAMETERS:
+        if parameter.default is not None:
+            parameter.check(parameter.default)
+        for bound in (parameter.least, parameter.most):
+            if bound is not None and not parameter.open_ends:
+                parameter.check(parameter.kind(bound))

@@ -286,6 +286,14 @@ def test_a_score_on_the_predicted_limit_is_no_flag_and_one_below_it_is():
         assert predictive_limit(Courses.of([*reference, limit + distance]), SUM).met[4] == met
 
 
+@pytest.mark.parametrize(("after", "partial"), [([], 0.0), ([5.75], 0.5), ([5.5, 5.6], 0.2), ([6.0], 1.0)])
+def test_what_was_regained_is_told_as_a_share_of_the_fall(after, partial):
+    met = np.array([NA, 1.0, *[0.0] * len(after)])
+    n = len(met)
+    found = follow_flags(Courses.of([6.0, 5.5, *after]), met, np.full(n, 6.0), np.full(n, 0.1), RepairRule())
+    assert found.partial.tolist() == [pytest.approx(partial)]
+
+
 def test_a_flag_inside_an_open_episode_opens_no_second_one():
     met = np.array([NA, 1.0, 1.0, 0.0, 1.0])
     found = follow_flags(

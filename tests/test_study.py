@@ -614,3 +614,18 @@ def test_a_method_for_two_raters_needs_both(tmp_path):
         "error: divergence has nothing to judge\nhint: it needs ratings of client and"
     )
     assert not (tmp_path / "out" / MANIFEST).exists()
+
+
+@pytest.mark.parametrize("n_forms", [40, "all", 5])
+def test_the_sample_for_chance_does_not_depend_on_blocks(tmp_path, monkeypatch, n_forms):
+    from alliance import study
+    from alliance.readers import fast
+
+    path = plain_file(tmp_path / "study.csv")
+    total = path.read_text(encoding="utf-8").count("\n") - 1
+    monkeypatch.setattr(study, "CHANCE_FORMS", total if n_forms == "all" else n_forms)
+    whole = run(path, tmp_path / "whole")
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 700)
+    blocks = run(path, tmp_path / "blocks")
+    chance = whole.manifest["methods"][0]["chance"]
+    assert blocks.manifest["methods"][0]["chance"] == chance
