@@ -629,3 +629,24 @@ def test_the_sample_for_chance_does_not_depend_on_blocks(tmp_path, monkeypatch, 
     blocks = run(path, tmp_path / "blocks")
     chance = whole.manifest["methods"][0]["chance"]
     assert blocks.manifest["methods"][0]["chance"] == chance
+
+
+def test_only_online_methods_speak_about_today(tmp_path):
+    path = plain_file(tmp_path / "study.csv")
+    back = run(path, tmp_path / "back", methods=("level-shift",))
+    assert {case.rupture for case in back.view.cases} == {"not told: level-shift looks back on whole courses"}
+    assert {row["method"] for row in rows(tmp_path / "back", "flags.csv")} == {"level-shift"}
+    both = run(path, tmp_path / "both", methods=("level-shift", "predictive-limit"))
+    alone = run(path, tmp_path / "alone")
+    assert [case.rupture for case in both.view.cases] == [case.rupture for case in alone.view.cases]
+    assert both.view.prevalence.startswith("level-shift: ")
+
+
+def test_a_case_without_a_joint_session_has_no_divergence_to_tell(tmp_path):
+    path = full_file(tmp_path / "full.csv", n_cases=8)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    alone = [line for line in lines if not (line.startswith("C003,") and ",therapist," in line)]
+    result = run(write(path, alone), tmp_path / "out", methods=("divergence",), within_sd=0.1)
+    told = {case.case: case.rupture for case in result.view.cases}
+    assert told["C003"] == "not enough data: no session that divergence can judge"
+    assert not any(text.startswith("rupture") for text in told.values())

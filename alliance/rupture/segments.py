@@ -352,17 +352,16 @@ class _Block:
     def _last_cut(self, before: Array, goal: Array, columns: Array, ends: Array) -> Array:
         """Return the earliest beginning of the last segment with which the cost of `ends` values is `goal`.
 
-        Most series are one segment, so that is tried first.
+        Most series are one segment, so that is tried first. Beginnings too close to the end need no mask: they
+        come after one that reaches the goal.
         """
         goal = goal + self.tie[columns]
         whole = before[0, columns] - self.sums[ends, columns] ** 2 * self.share[ends] + self.toll[ends]
         begin = np.zeros_like(ends)
         cut = np.flatnonzero(whole > goal)
         columns, ends, goal = columns[cut], ends[cut], goal[cut]
-        lag = ends - np.arange(int(ends.max(initial=0)))[:, None]
-        known = lag >= self.min_segment
-        lag = np.where(known, lag, 0)
+        lag = np.maximum(ends - np.arange(int(ends.max(initial=0)))[:, None], 0)
         gain = (self.sums[ends, columns] - self.sums[: len(lag), columns]) ** 2 * self.share[lag]
         costs = before[: len(lag), columns] - gain + self.toll[lag]
-        begin[cut] = np.argmax(known & (costs <= goal), axis=0) if len(cut) else 0
+        begin[cut] = np.argmax(costs <= goal, axis=0) if len(cut) else 0
         return begin

@@ -45,12 +45,12 @@ CHANCE_SEED = 1
 class Request:
     """What a run is asked to do; everything that changes a number is in the manifest.
 
-    `scale` is None when the file names its forms itself. `methods` are the rupture methods; reports are drawn
-    from the first, tables hold all; `settings` are their parameters, `prior` is what an earlier run knew of
-    the caseload. `sd`, `reliability` and `within_sd` are about the total, for the rupture methods; `sem` is
-    the standard error of measurement for the dropout rules. `inclusive` says whether the form's cut-off
-    itself counts as low, if not as the definition says; `today` is the day of the list, for the prompt on a
-    missing next appointment.
+    `scale` is None when the file names its forms itself. `methods` are the rupture methods; reports are
+    drawn from the first online one, tables hold all; `settings` are their parameters, `prior` is what an
+    earlier run knew of the caseload. `sd`, `reliability` and `within_sd` are about the total, for the
+    rupture methods; `sem` is the standard error of measurement for the dropout rules. `inclusive` says
+    whether the form's cut-off itself counts as low, if not as the definition says; `today` is the day of
+    the list, for the prompt on a missing next appointment.
     """
 
     path: Path

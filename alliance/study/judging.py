@@ -24,15 +24,20 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """The methods and all they are told, the same for every block; reports are drawn from the first."""
+    """The methods and all they are told, the same for every block; reports are drawn from one of them."""
 
     scale: Scale
     runs: tuple[Run, ...]
     max_gap_days: float
 
+    @property
+    def shown(self) -> Run:
+        """The method that reports are drawn from: the first that may speak about today, if there is one."""
+        return next((run for run in self.runs if run.method.online), self.runs[0])
+
     def __call__(self, block: Block) -> list[Judged]:
-        """Return what the first method says of every rater's courses."""
-        return self.by(self.runs[0], block)
+        """Return what the shown method says of every rater's courses."""
+        return self.by(self.shown, block)
 
     def all(self, block: Block) -> list[Judged]:
         """Return what every method says of every rater's courses."""

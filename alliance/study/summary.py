@@ -193,10 +193,17 @@ def _series(judged: Judged, place: int, scale: Scale) -> list[SeriesView]:
 
 
 def _latest(judged: list[Judged], place: int, perspective: str) -> str:
-    """Return the latest rupture of a case in one line: the client's own course first."""
+    """Return the latest rupture of a case in one line: the client's own course first.
+
+    A method that looks at whole courses does not speak about a case as of today.
+    """
+    if not judged[0].method.online:
+        return f"not told: {judged[0].method.name} looks back on whole courses"
     told = sorted(judged, key=lambda each: each.rater != perspective)
     lines = [_line(each, series) for each in told for series in np.flatnonzero(each.place == place)]
-    own, others = lines[0], [line for line in lines[1:] if line.startswith("rupture")]
+    if not lines:
+        return f"{NOT_ENOUGH_DATA}: no session that {judged[0].method.name} can judge"
+    own, others = lines[0], [line for line in lines[1:] if line.startswith(judged[0].method.finding)]
     raters = [each.rater for each in told for _ in np.flatnonzero(each.place == place)]
     extra = [f"{rater}: {line}" for rater, line in zip(raters[1:], lines[1:], strict=True) if line in others]
     return "; ".join([own, *extra])
@@ -211,7 +218,7 @@ def _line(judged: Judged, series: Any) -> str:
         outcome = OUTCOMES[verdict.episodes.outcome[last]]
         words = {"censored": "not repaired so far", "unrepaired": "not repaired"}
         after = words.get(outcome, f"repaired{' late' * (outcome == 'late')} at session {session[end]}")
-        return f"rupture at session {onset}, {after}"
+        return f"{judged.method.finding} at session {onset}, {after}"
     rows = slice(
         judged.courses.starts[series], judged.courses.starts[series] + judged.courses.lengths[series]
     )
