@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps_helpers import calls_of
 
 from alliance.claims import Cutoff, Norm
 from alliance.dropout import (
@@ -576,18 +577,15 @@ def test_met_has_one_row_per_rule_in_their_order():
     np.testing.assert_array_equal(found.met[list(RULES).index("LOW_LEVEL")], [0, 1])
 
 
-@pytest.mark.slow
-def test_a_million_ratings_are_judged_quickly():
-    import time
+def test_more_cases_are_no_more_steps():
+    # A Python loop over cases would make calls in proportion to their number.
+    def work(repeated):
+        lengths = np.repeat(np.arange(1, 20), repeated)
+        case = np.repeat(np.arange(len(lengths)), lengths)
+        session = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
+        rating = np.round(np.random.default_rng(1).normal(36.6, 2.9, len(case)), 1)
+        ratings = Ratings(case=case, session=session, rating=rating)
+        return lambda: risk_arrays(visits_of(ratings, n_cases=len(lengths)), FORM)
 
-    rng = np.random.default_rng(1)
-    lengths = np.repeat(np.arange(1, 40), 1282)
-    case = np.repeat(np.arange(len(lengths)), lengths)
-    session = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
-    ratings = Ratings(case=case, session=session, rating=np.round(rng.normal(36.6, 2.9, len(case)), 1))
-    spent = []
-    for _ in range(5):
-        start = time.perf_counter()
-        risk_arrays(visits_of(ratings, n_cases=len(lengths)), FORM)
-        spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.25
+    work(3)()
+    assert calls_of(work(60)) < 3 * calls_of(work(3))

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PD011  the values are those of Courses
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps_helpers import calls_of
 
 from alliance.claims import Norm
 from alliance.courses import Courses, cut
@@ -208,22 +208,6 @@ def test_infinite_scores_are_refused(name):
     )
     with pytest.raises(ValueError, match="scores must be finite or missing, got inf"):
         flag(frame.assign(date=pd.NaT), method=name, min=12, max=60)
-
-
-def calls_of(action):
-    """Return how many Python functions are called while `action` runs."""
-    counted = [0]
-
-    def count(_frame, event, _argument):
-        counted[0] += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return counted[0]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -864,6 +864,14 @@ def test_a_long_run_fades_and_the_next_fall_is_still_seen(monkeypatch):
     np.testing.assert_allclose(short.reference[140:], 34, atol=0.6)
 
 
+def test_probabilities_add_up_the_same_beside_other_series():
+    joint = np.random.default_rng(9).random((60, 8))
+    together = run_length_module._total(joint)
+    apart = [run_length_module._total(joint[:, place : place + 1].copy())[0] for place in range(8)]
+    np.testing.assert_array_equal(together, apart)
+    np.testing.assert_array_equal(together, np.cumsum(joint, axis=0)[-1])
+
+
 def test_run_length_looks_back_on_the_likeliest_run():
     verdict = runs_of([42, None, *[48, 47] * 5, 38, 37, 38, 37, 26])
     assert verdict.flagged.tolist() == [12, 16]

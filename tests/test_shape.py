@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import sys
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps_helpers import calls_of
 from typer.testing import CliRunner
 
 from alliance.courses import Courses
@@ -394,15 +394,15 @@ def test_the_courses_stay_as_they_were():
     np.testing.assert_array_equal(courses.session, np.arange(1, 13))
 
 
-@pytest.mark.slow
-def test_a_million_sessions_take_seconds_at_most():
-    n = 100_000
-    values = np.random.default_rng(1).normal(size=10 * n)
-    many = Courses(values=values, session=np.tile(np.arange(1, 11), n), starts=10 * np.arange(n))
-    started = time.perf_counter()
-    course_shape(many)
-    early_window(many)
-    assert time.perf_counter() - started < 5
+def test_more_cases_are_no_more_steps():
+    # A Python loop over cases would make calls in proportion to their number.
+    def work(n):
+        values = np.random.default_rng(1).normal(size=10 * n)
+        many = Courses(values=values, session=np.tile(np.arange(1, 11), n), starts=10 * np.arange(n))
+        return lambda: (course_shape(many), early_window(many))
+
+    work(20)()
+    assert calls_of(work(2000)) < 3 * calls_of(work(20))
 
 
 @pytest.mark.parametrize(

@@ -352,7 +352,7 @@ class _Block:
     def _last_cut(self, before: Array, goal: Array, columns: Array, ends: Array) -> Array:
         """Return the earliest beginning of the last segment with which the cost of `ends` values is `goal`.
 
-        Most series are one segment, so that is tried first. Beginnings too close to the end need no mask: they
+        Most series are one segment, so that is tried first. Beginnings too near to the end need no mask: they
         come after one that reaches the goal.
         """
         goal = goal + self.tie[columns]
