@@ -97,9 +97,16 @@ class Courses:
     @cached_property
     def scored_steps(self) -> TimeSteps:
         """Time-major steps over the scored rows only; a step yields places in `scored`."""
-        ends = np.searchsorted(self.scored, np.append(self.starts, len(self.values)))
-        lengths = np.diff(ends)
-        return TimeSteps.of(np.cumsum(lengths) - lengths, lengths)
+        return TimeSteps.of(self._scored_bounds[:-1], np.diff(self._scored_bounds))
+
+    def scored_steps_of(self, wanted: Array) -> TimeSteps:
+        """Return the same over some series only; `wanted` is bool, shape (series,)."""
+        return TimeSteps.of(self._scored_bounds[:-1], np.where(wanted, np.diff(self._scored_bounds), 0))
+
+    @cached_property
+    def _scored_bounds(self) -> Array:
+        """Place in `scored` of the first score of each series, and the end, shape (series + 1,)."""
+        return np.searchsorted(self.scored, np.append(self.starts, len(self.values)))
 
     def change_from_neighbour(self) -> Array:
         """Return the change from the session directly before, shape (forms,); NaN where there is none."""

@@ -213,7 +213,7 @@ def test_infinite_scores_are_refused(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_more_cases_are_no_more_steps(name):
     # A Python loop over cases would make calls in proportion to their number.
-    few, many = (some_courses(noise(count, 14, seed=8)) for count in (60, 1200))
+    few, many = (some_courses(noise(count, 14, seed=8)) for count in (300, 3000))
 
     def work(courses):
         return lambda: judge(name, courses).episodes

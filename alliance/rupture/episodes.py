@@ -149,7 +149,9 @@ def follow_flags(
         For flags on both sides: an episode may open above its reference, too, and its nadir is the highest
         score then. A score more than `across` points beyond the reference on the other side is no repair.
     """
-    steps = courses.scored_steps
+    wanted = np.zeros(len(courses.starts), dtype=bool)
+    wanted[courses.series[np.flatnonzero(met == 1)]] = True
+    steps = courses.scored_steps_of(wanted)
     tracker = Tracker(len(courses.starts), rule)
     for places_scored in steps:
         rows = courses.scored[places_scored]
