@@ -899,7 +899,8 @@ def test_run_length_says_what_it_saw():
 
 def test_run_length_is_marked_as_a_comparison():
     assert METHODS["run-length"].warning == (
-        "for comparison; adds nothing over predictive-limit in our simulation"
+        "for comparison: at equal false alarms no better than predictive-limit on sudden falls, and worse "
+        "on slow ones"
     )
     assert METHODS["run-length"].online
     assert not METHODS["level-shift"].online
