@@ -398,3 +398,18 @@ def test_every_default_is_allowed():
         for bound in (parameter.least, parameter.most):
             if bound is not None and not parameter.open_ends:
                 parameter.check(parameter.kind(bound))
+
+
+@pytest.mark.parametrize(
+    ("given", "ends"),
+    [({}, (-np.inf, np.inf)), ({"min": 1.0}, (1.0, np.inf)), ({"max": 9.0}, (-np.inf, 9.0))],
+)
+def test_an_end_of_the_range_that_is_not_known_is_open(given, ends):
+    measure = subject_of(None, **given).measure
+    assert (measure.low, measure.high) == ends
+
+
+@pytest.mark.parametrize(("usual", "marked"), [(59, True), (58, False)])
+def test_one_step_below_the_top_is_still_the_ceiling(usual, marked):
+    flags, _ = flag(frame({"A": [usual] * 6 + [45]}), within_sd=2, min=12, max=60, step=1)
+    assert ("ceiling" in flags["reason"][0]) is marked

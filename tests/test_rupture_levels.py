@@ -899,7 +899,7 @@ def test_run_length_says_what_it_saw():
 
 def test_run_length_is_marked_as_a_comparison():
     assert METHODS["run-length"].warning == (
-        "for comparison: at equal false alarms no better than predictive-limit on sudden falls, and worse "
+        "for comparison: at equal false alarms no better than predictive-limit on sudden falls, worse "
         "on slow ones"
     )
     assert METHODS["run-length"].online

@@ -53,7 +53,7 @@ def explain(judged: Judged, rows: Array) -> list[Array | str]:
         "flagged: P(r = 1 | scores so far) > threshold, and the score lies below the likeliest run's mean",
     ),
     explain=explain,
-    warning="for comparison: at equal false alarms no better than predictive-limit on sudden falls, and worse "
+    warning="for comparison: at equal false alarms no better than predictive-limit on sudden falls, worse "
     "on slow ones",
 )
 def run_length(
