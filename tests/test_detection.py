@@ -106,3 +106,15 @@ def test_noise_keeps_gaps_range_and_steps_of_the_real_courses():
     known = drawn.values[np.isfinite(drawn.values)]
     assert set(np.unique(known)) <= set(np.arange(12.0, 61.0, 2.0))
     assert known.max() == 60
+
+
+def test_a_course_with_a_single_verdict_counts_among_the_judged():
+    courses = Courses(
+        values=np.array([48.0, 47, 48, 47] * 12),
+        session=np.tile([1, 2, 3, 4], 12),
+        starts=np.arange(0, 48, 4),
+    )
+    measure = Measure(
+        low=12, high=60, step=1, prior=estimate_prior(successive_spread(courses), step=1, within_sd=2)
+    )
+    assert chance(courses, measure, RUN, replicates=20).n_series == 12

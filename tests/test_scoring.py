@@ -8,7 +8,7 @@ from scale_helpers import DEMO
 from alliance.errors import DataError
 from alliance.places import bundled
 from alliance.scale import load_scale, parse_definition
-from alliance.scoring import score, score_answers, score_form
+from alliance.scoring import alerts_in, note_codes, score, score_answers, score_form
 
 NA = np.nan
 TABLE = DEMO | {"reverse": [5]}
@@ -550,4 +550,17 @@ def test_every_cell_that_is_no_answer_is_named(changes, kind):
         f"error: answers that are no {kind} from 1 to 7, the range of 'demo'",
         *places,
         "hint: leave an unanswered item empty; do not code it 0, 9 or 99",
+    ]
+
+
+def test_a_number_in_an_unanswered_cell_raises_no_alert():
+    form = load_scale("phq-9")
+    answers, missing = np.zeros((9, 2), dtype=np.int8), np.zeros((9, 2), dtype=bool)
+    answers[8], missing[8, 1] = 3, True
+    scored = score_answers(answers, missing, form)
+    codes, texts = note_codes(scored, answers, missing, np.zeros(2, dtype=bool), form)
+    told = [alerts_in(texts[code]) for code in codes]
+    assert [text.split(":")[0] for text in (*told[0], *told[1])] == [
+        "item 9 answered 1 or more",
+        "item 9 not answered",
     ]
