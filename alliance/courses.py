@@ -153,7 +153,9 @@ class TimeSteps:
     @classmethod
     def of(cls, starts: Array, lengths: Array) -> TimeSteps:
         """Return the steps over series that start at `starts` and hold `lengths` rows."""
-        order = np.argsort(-lengths, kind="stable")
+        short = int(lengths.max(initial=0)) < np.iinfo(np.int16).max
+        shortness: Array = np.negative(lengths).astype(np.int16 if short else np.int64)
+        order = np.argsort(shortness, kind="stable")
         return cls(order=order, first_rows=starts[order], lengths=lengths[order])
 
     def __iter__(self) -> Iterator[Array]:

@@ -38,7 +38,7 @@ from alliance.scoring import score_answers
 
 Array = np.ndarray[Any, Any]
 
-ROUNDS = 5
+ROUNDS = 9
 SEM = 2.5
 CUT = 1.96 * 2**0.5 * SEM
 SAMPLE = 1500

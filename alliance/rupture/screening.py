@@ -111,15 +111,20 @@ class _Packed:
         small = _small(courses)
         scored: Array = courses.scored.astype(small)
         first: Array = steps.first_rows.astype(small)
-        place: Array = np.empty(len(scored), dtype=small)
-        for position, (start, end) in enumerate(pairwise(bounds.tolist())):
-            np.add(first[: end - start], position, out=place[start:end])
-        rows: Array = scored.take(place)
         follows = np.zeros(len(courses.values), dtype=bool)
         follows[1:] = (np.diff(courses.clock) == 1) & np.isfinite(courses.values[:-1])
-        return cls(
-            rows=rows, bounds=bounds.tolist(), scores=courses.values.take(rows), follows=follows.take(rows)
+        packed = cls(
+            rows=np.empty(len(scored), dtype=small),
+            bounds=bounds.tolist(),
+            scores=np.empty(len(scored)),
+            follows=np.empty(len(scored), dtype=bool),
         )
+        for position, (start, end) in enumerate(pairwise(packed.bounds)):
+            rows = packed.rows[start:end]
+            np.take(scored, first[: end - start] + position, out=rows, mode="clip")
+            np.take(courses.values, rows, out=packed.scores[start:end], mode="clip")
+            np.take(follows, rows, out=packed.follows[start:end], mode="clip")
+        return packed
 
 
 def _small(courses: Courses) -> type[np.integer[Any]]:
@@ -136,6 +141,7 @@ class _Walk:
         self.yes, self.known = np.zeros((2, len(packed.scores)), dtype=np.uint8)
         self.total, self.steps, self.best = np.zeros((3, n_series))
         self.pairs = np.zeros(n_series, dtype=np.int16)
+        self.dropped = [np.zeros(0, dtype=np.int64)]
 
     def step(self, place: int) -> None:
         """Apply the rules that look back to the scores of one position."""
@@ -149,12 +155,13 @@ class _Walk:
             self.pairs[:count] += follows
             dropped = follows & (change < -self.cut)
             best = self.best[:count] - now > self.cut
-            yes = dropped * np.uint8(RELIABLE_DROP) | best * np.uint8(BEST_DROP)
-            known = follows * np.uint8(RELIABLE_DROP) | np.uint8(BEST_DROP)
+            yes = dropped.view(np.uint8) * np.uint8(RELIABLE_DROP) | best.view(np.uint8) * np.uint8(BEST_DROP)
+            known = follows.view(np.uint8) * np.uint8(RELIABLE_DROP) | np.uint8(BEST_DROP)
             if place >= MIN_MEAN:
                 yes |= (self.total[:count] / place - now > self.cut) * np.uint8(MEAN_DROP)
                 known |= np.uint8(MEAN_DROP)
             self.yes[start:end], self.known[start:end] = yes, known
+            self.dropped.append(start + np.flatnonzero(dropped))
         np.maximum(self.best[:count], now, out=self.best[:count]) if place else np.copyto(self.best, now)
         self.total[:count] += now
 
@@ -190,7 +197,7 @@ class _Walk:
     def _repairs(self) -> None:
         """Look at the scores that follow on each reliable drop."""
         bounds, scores = np.array(self.packed.bounds), self.packed.scores
-        dropped = np.flatnonzero(self.yes & RELIABLE_DROP)
+        dropped = np.concatenate(self.dropped)
         position = np.searchsorted(bounds, dropped, side="right") - 1
         series = dropped - bounds[position]
         wanted = scores[bounds[position - 1] + series] - self.error - TOLERANCE
