@@ -99,7 +99,7 @@ def pandas_rules(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "chart": (total < mean - 3 * sigma - 1e-9) & charted,
-            "chart 2 of 3": below & ((earlier.shift(1) == 1) | (earlier.shift(2) == 1)),
+            "chart 2 of 3": below & (place >= 2) & ((earlier.shift(1) == 1) | (earlier.shift(2) == 1)),
             "mean drop": (so_far - total > CUT + 1e-9) & (place >= 3),
             "reliable drop": dropped,
             "best drop": best - total > CUT + 1e-9,

@@ -50,7 +50,9 @@ def plain(case):
     for place, (row, session, score) in enumerate(kept):
         if len(kept) >= 10 and sigma > 0:
             answers["chart"][row] = float(score < centre - 3 * sigma - 1e-9)
-            answers["chart 2 of 3"][row] = float(below[place] and any(below[max(place - 2, 0) : place]))
+            answers["chart 2 of 3"][row] = float(
+                place >= 2 and below[place] and any(below[place - 2 : place])
+            )
         if not place:
             continue
         earlier = values[:place]

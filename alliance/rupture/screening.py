@@ -185,10 +185,10 @@ class _Walk:
         low3[~charted] = low2[~charted] = -np.inf
         bits = charted * np.uint8(CHART | TWO_OF_THREE)
         twice = np.zeros((2, n_series), dtype=bool)
-        for start, end in pairwise(self.packed.bounds):
+        for place, (start, end) in enumerate(pairwise(self.packed.bounds)):
             count, now = end - start, self.packed.scores[start:end]
             below = now < low2[:count]
-            two = below & (twice[0, :count] | twice[1, :count])
+            two = below & (twice[0, :count] | twice[1, :count]) & (place >= 2)  # noqa: PLR2004  a third score
             self.yes[start:end] |= (now < low3[:count]) * np.uint8(CHART) | two * np.uint8(TWO_OF_THREE)
             self.known[start:end] |= bits[:count]
             twice[1, :count] = twice[0, :count]
