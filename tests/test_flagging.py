@@ -391,13 +391,25 @@ def test_a_spread_below_one_point_is_a_spread():
     assert (subject.measure.norm.sd, subject.measure.within_sd, subject.measure.step) == (0.6, 0.2, 0.1)
 
 
-def test_every_default_is_allowed():
-    for parameter in PARAMETERS:
-        if parameter.default is not None:
-            parameter.check(parameter.default)
-        for bound in (parameter.least, parameter.most):
-            if bound is not None and not parameter.open_ends:
-                parameter.check(parameter.kind(bound))
+def refused(parameter, value):
+    try:
+        parameter.check(value)
+    except UsageError as error:
+        return str(error).startswith(f"error: {parameter.name} ")
+    return False
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
+def test_a_parameter_allows_its_default_and_its_bounds_and_nothing_beyond(parameter):
+    if parameter.default is not None:
+        assert not refused(parameter, parameter.default)
+    for bound, beyond in ((parameter.least, -1e-9), (parameter.most, 1e-9)):
+        if bound is not None:
+            assert refused(parameter, bound) is parameter.open_ends
+            assert refused(parameter, bound + beyond)
+    if parameter.choices:
+        assert not any(refused(parameter, choice) for choice in parameter.choices)
+        assert refused(parameter, "luck")
 
 
 @pytest.mark.parametrize(
