@@ -7,7 +7,7 @@ import pytest
 
 from alliance.errors import DataError
 from alliance.readers import Mapping, ReadOptions
-from alliance.readers.plain import has_column, read_series
+from alliance.readers.plain import open_file, read_series
 
 
 def write(folder, *lines):
@@ -168,7 +168,9 @@ def test_a_mapping_says_which_column_is_which(tmp_path):
     assert frame[["case", "session", "rater"]].to_numpy().tolist() == [["A", 1, "therapist"]]
 
 
-def test_a_file_says_whether_it_has_a_column(tmp_path):
+def test_a_file_that_was_opened_says_which_columns_it_has_and_is_read_from_there(tmp_path):
     path = write(tmp_path, "case,session,total", "A,1,40")
-    assert has_column(path, "total")
-    assert not has_column(path, "bond")
+    opened = open_file(path)
+    assert (opened.has("total"), opened.has("bond")) == (True, False)
+    path.unlink()
+    assert list(read_series(opened, ["total"]).frame["total"]) == [40]

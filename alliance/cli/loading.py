@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from alliance.cli.options import Source
     from alliance.readers import Loaded
+    from alliance.readers.plain import OpenFile
     from alliance.rupture import Frozen
     from alliance.scale import Scale
 
@@ -77,8 +78,8 @@ def scores_to_judge(
     UsageError
         If neither a form nor a column is named, or the forms cannot stand side by side.
     """
-    if column is not None and _is_plain(file, source, column):
-        return _plain_scores(file, source, column, texts, ends, quiet=quiet)
+    if column is not None and (plain := _plain_file(file, source, column)) is not None:
+        return _plain_scores(plain, source, column, texts, ends, quiet=quiet)
     if texts:
         message = f"the column '{texts[0]}' is read from a plain file of scores only"
         hint = "`alliance score FILE -o scores.csv`, put the column beside, add --column total"
@@ -89,16 +90,18 @@ def scores_to_judge(
     return Judgeable(scores=frame, scale=chosen, column=column or "total")
 
 
-def _is_plain(file: Path, source: Source, column: str) -> bool:
-    from alliance.readers.plain import has_column
+def _plain_file(file: Path, source: Source, column: str) -> Path | OpenFile | None:
+    """Return the file if it holds scores, opened where it had to be looked into; None if it holds answers."""
+    from alliance.readers.plain import open_file
 
     if source.form is None or str(file) == "-":
-        return True
-    return has_column(file, column, options=source.options)
+        return file
+    opened = open_file(file, options=source.options)
+    return opened if opened.has(column) else None
 
 
 def _plain_scores(
-    file: Path,
+    file: Path | OpenFile,
     source: Source,
     column: str,
     texts: Sequence[str],

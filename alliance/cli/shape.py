@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from alliance.readers import ReadOptions
+    from alliance.readers.plain import OpenFile
     from alliance.shape import Growth
 
 WINDOWS = ((1, 3), (1, 5))
@@ -82,8 +83,9 @@ def shape(
     """
     one_of("--clock", clock, ("linear", "log"))
     one_of("--random", random, ("intercept", "slope"))
-    if _is_plain(file, source, column):
-        scored = _plain_scores(file, column, (min, max), source.options, quiet=quiet)
+    plain = _plain_file(file, source, column)
+    if plain is not None:
+        scored = _plain_scores(plain, column, (min, max), source.options, quiet=quiet)
     else:
         _refuse_range(min, max)
         loaded, frames = score_file(file, source, quiet=quiet)
@@ -96,19 +98,19 @@ def shape(
         _print_shapes([_rows(*part) for part in scored], format)
 
 
-def _is_plain(file: Path, source: Source, column: str | None) -> bool:
-    """Return whether the file holds scores: it has the column asked for, or no form is named at all."""
-    from alliance.readers.plain import has_column
+def _plain_file(file: Path, source: Source, column: str | None) -> Path | OpenFile | None:
+    """Return the file if it has the column asked for, or names no form at all; None if it holds answers."""
+    from alliance.readers.plain import open_file
 
     if str(file) == "-":
-        return source.form is None
-    if column is not None and has_column(file, column, options=source.options):
-        return True
-    return source.form is None and not has_column(file, "scale", options=source.options)
+        return file if source.form is None else None
+    opened = open_file(file, options=source.options)
+    asked = column is not None and opened.has(column)
+    return opened if asked or (source.form is None and not opened.has("scale")) else None
 
 
 def _plain_scores(
-    file: Path,
+    file: Path | OpenFile,
     column: str | None,
     ends: tuple[float | None, float | None],
     options: ReadOptions,

@@ -56,8 +56,28 @@ class PlainScores:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenFile:
+    """A file as named columns of text, read once; `log` holds what was told on the way."""
+
+    table: TextTable
+    log: Log
+
+    def has(self, column: str) -> bool:
+        """Return whether the file has a column of that name."""
+        return column in self.table.names
+
+
+def open_file(path: str | Path, *, options: ReadOptions | None = None) -> OpenFile:
+    """Read a file as it is, to see which columns it has."""
+    options, log = options or ReadOptions(), Log()
+    mapping = options.mapping or Mapping()
+    records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
+    return OpenFile(table=make_table(records, mapping, log=log), log=log)
+
+
 def read_series(
-    path: str | Path,
+    file: str | Path | OpenFile,
     columns: Sequence[str],
     *,
     texts: Sequence[str] = (),
@@ -69,7 +89,7 @@ def read_series(
 
     Parameters
     ----------
-    path : str or Path
+    file : str, Path or OpenFile
         CSV, TSV, Excel or Parquet with `case`, `session` (or `date`), one or more columns of scores, and
         where there are any `rater` (empty = client), `date` and `therapist`. `-` is standard input.
     columns : sequence of str
@@ -87,9 +107,9 @@ def read_series(
         With every problem at once: no such column, no number (infinities are none), a session twice.
     """
     options = options or ReadOptions()
-    log, mapping = Log(), options.mapping or Mapping()
-    records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
-    table = make_table(records, mapping, log=log)
+    mapping = options.mapping or Mapping()
+    opened = file if isinstance(file, OpenFile) else open_file(file, options=options)
+    table, log = opened.table, opened.log
     keys = find_keys(table.names, mapping, log=log)
     places_of = {name: _place(table, name, log) for name in (*columns, *texts)}
     _require_keys(table, keys, log)
@@ -106,14 +126,6 @@ def read_series(
     if log.troubles or (options.on_error == "stop" and log.problems):
         raise DataError.of(log.all_troubles())
     return PlainScores(frame=_ordered(rows, columns, texts), notes=tuple(log.notes))
-
-
-def has_column(path: str | Path, column: str, *, options: ReadOptions | None = None) -> bool:
-    """Return whether a file has a column of that name."""
-    options = options or ReadOptions()
-    mapping = options.mapping or Mapping()
-    records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
-    return column in make_table(records, mapping, log=Log()).names
 
 
 def _place(table: TextTable, name: str, log: Log) -> int:
