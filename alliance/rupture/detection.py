@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from alliance.rupture.parameters import REPAIR, check_settings, parameters_of
 from alliance.rupture.prior import Prior, estimate_prior
 from alliance.rupture.registry import Measure, Method
 from alliance.rupture.subject import Subject
+
+if TYPE_CHECKING:
+    from alliance.rupture.frozen import Frozen
 
 Array = np.ndarray[Any, Any]
 
@@ -73,6 +76,23 @@ class Run:
         turned = measure.turned() if self.subject.rising else measure
         lesson = caseload if caseload is not None else self.method.learn(self._seen(courses), turned)
         return replace(measure, caseload={self.method.name: lesson})
+
+    def measures_of(self, groups: Sequence[Group], prior: Frozen | None) -> dict[str, Measure]:
+        """Return the measure of every rater, by what an earlier run knew or by the courses themselves.
+
+        Raises
+        ------
+        UsageError
+            If there are no courses the method can judge.
+        """
+        if not groups:
+            message = f"{self.method.name} has nothing to judge"
+            raise UsageError(message, hint=f"it needs {self.method.needs}")
+
+        def known(rater: str) -> tuple[Any, ...]:
+            return () if prior is None else (prior.prior(self, rater), prior.lesson(self, rater))
+
+        return {group.rater: self.measure(group.total, *known(group.rater)) for group in groups}
 
     def judge(self, group: Group) -> Judged:
         """Return what the method says about the courses of one rater."""

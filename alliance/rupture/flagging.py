@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.courses import MAX_GAP_DAYS
-from alliance.errors import UsageError
 from alliance.frames import EPISODES, FLAGS, check_scores
 from alliance.rupture.chance import Chance, chance
 from alliance.rupture.detection import Run, runs_of
 from alliance.rupture.findings import Judged, episode_columns, flag_columns
 from alliance.rupture.frozen import Frozen
-from alliance.rupture.groups import Group, groups
-from alliance.rupture.registry import Measure
+from alliance.rupture.groups import groups
 from alliance.rupture.subject import Subject, require_alliance, subject_of, unit_of
 
 if TYPE_CHECKING:
@@ -114,10 +112,7 @@ def detect(
     runs, judged = [], []
     for bare in runs_of(subject, methods, settings):
         mine = bare.groups(found)
-        if found and not mine:
-            message = f"{bare.method.name} has nothing to judge"
-            raise UsageError(message, hint=f"it needs {bare.method.needs}")
-        run = bare.learned({group.rater: _measure(bare, group, prior) for group in mine})
+        run = bare.learned(bare.measures_of(mine, prior) if found else {})
         runs.append(run)
         judged += [run.judge(group) for group in mine]
     known = scores["date"].dropna()
@@ -127,12 +122,6 @@ def detect(
         names=np.asarray(scores["case"].unique(), dtype=object),
         until=str(known.max().date()) if len(known) else "",
     )
-
-
-def _measure(run: Run, group: Group, prior: Frozen | None) -> Measure:
-    if prior is None:
-        return run.measure(group.total)
-    return run.measure(group.total, prior.prior(run, group.rater), prior.lesson(run, group.rater))
 
 
 def flag(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.courses import Courses
-from alliance.errors import UsageError
-from alliance.rupture import Frozen, Group, Measure, Run, runs_of, subject_of
+from alliance.rupture import Group, Measure, Run, runs_of, subject_of
 from alliance.rupture.findings import Judged
 from alliance.rupture.prior import estimate_prior
 from alliance.scale import Scale
@@ -91,11 +90,7 @@ def judge_of(request: Request, part: _Part) -> Judge:
 def _measures(request: Request, part: _Part, judge: Judge, run: Run) -> dict[str, Measure]:
     if run.method.combine is None and not run.learns:
         return {rater: _by_spread(request, part, run, rater) for rater in sorted(part.tally.spreads)}
-    found = {group.rater: _measure(run, group, request.prior) for group in whole(part.spill, judge, run)}
-    if not found:
-        message = f"{run.method.name} has nothing to judge"
-        raise UsageError(message, hint=f"it needs {run.method.needs}")
-    return found
+    return run.measures_of(whole(part.spill, judge, run), request.prior)
 
 
 def _by_spread(request: Request, part: _Part, run: Run, rater: str) -> Measure:
@@ -104,12 +99,6 @@ def _by_spread(request: Request, part: _Part, run: Run, rater: str) -> Measure:
         return replace(base, prior=request.prior.prior(run, rater))
     prior = estimate_prior(part.tally.spread(rater), step=base.step, within_sd=base.within_sd)
     return replace(base, prior=prior)
-
-
-def _measure(run: Run, group: Group, prior: Frozen | None) -> Measure:
-    if prior is None:
-        return run.measure(group.total)
-    return run.measure(group.total, prior.prior(run, group.rater), prior.lesson(run, group.rater))
 
 
 def whole(spill: Spill, judge: Judge, run: Run) -> list[Group]:
