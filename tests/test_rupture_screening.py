@@ -89,6 +89,12 @@ def test_on_complete_courses_the_rules_are_those_of_the_methods(cases):
         np.testing.assert_array_equal(found.met(rule), chart.met)
 
 
+def test_two_of_three_takes_three_scores():
+    # Mean 40.2, mean moving range 1/9, sigma .0985: every 40 lies below 40.2 - 2 sigma = 40.003.
+    found = screen(Courses.of([40.0] * 8 + [41.0] * 2), MEASURE)
+    assert found.met("chart 2 of 3").tolist() == [0, 0, 1, 1, 1, 1, 1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_nothing_is_said_of_a_blank_form_or_a_single_one(rule):
     for values in ([], [NA], [48.0], [NA, NA]):
