@@ -650,3 +650,32 @@ def test_any_course_is_judged_by_its_own_earlier_scores_alone(settings_, cases, 
         for name in ("met", "limit", "statistic"):
             whole = getattr(verdict, name)[first : first + last + 1]
             np.testing.assert_array_equal(getattr(alone, name), whole)
+
+
+def forecast_with_own_slope(name, k):
+    """Return forecast and z of score k + 1 by a model that lets each case have a slope of its own."""
+    from alliance.shape import growth
+
+    case, session = np.repeat(list(CLIENTS), 8), np.tile(np.arange(1, 9), 6)
+    model = growth(case, session, np.concatenate([*CLIENTS.values()]).astype(float), random="slope")
+    together = model.correlation * model.tau * model.slope_sd
+    spread = np.array([[model.tau**2, together], [together, model.slope_sd**2]])
+    line, scores = np.array([model.intercept, model.slope]), np.array(CLIENTS[name], dtype=float)
+    x = np.column_stack([np.ones(8), np.arange(8.0)])
+    seen = x[:k]
+    gain = spread @ seen.T @ np.linalg.inv(seen @ spread @ seen.T + model.sigma**2 * np.eye(k))
+    expected = x[k] @ (line + gain @ (scores[:k] - seen @ line))
+    variance = x[k] @ (spread - gain @ seen @ spread) @ x[k] + model.sigma**2
+    return expected, (scores[k] - expected) / math.sqrt(variance)
+
+
+def test_a_slope_of_its_own_would_excuse_the_decline_that_is_flagged():
+    # Why the model has a random intercept only. Forecasts of lmer's random-slope model, worked.
+    expected, z = forecast_with_own_slope("C1", 4)
+    assert expected == pytest.approx(48.3815, abs=5e-5)
+    assert z == pytest.approx(-4.5520, abs=6e-5)
+    # 1e-5 beyond half a unit of the printed digit: the two optimisers stop at slightly different places.
+    assert forecast_with_own_slope("C4", 7)[1] == pytest.approx(-0.57, abs=0.0051)
+    verdict = forecast(Courses.of(CLIENTS["C4"]), told(LMER))
+    assert verdict.statistic[7] == pytest.approx(-2.5875, abs=5e-5)
+    assert verdict.met[7] == 1

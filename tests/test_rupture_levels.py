@@ -904,3 +904,15 @@ def test_run_length_is_marked_as_a_comparison():
     )
     assert METHODS["run-length"].online
     assert not METHODS["level-shift"].online
+
+
+@pytest.mark.parametrize(("case", "p", "shifts"), [("A_V", 0.70, [7, 9]), ("G_two", 0.19, [9, 15])])
+def test_a_rupture_that_heals_is_found_where_a_global_test_misses_it(case, p, shifts):
+    from statsmodels.stats.diagnostic import breaks_cusumolsresid
+
+    values = np.array(CASES[case], dtype=float)
+    assert breaks_cusumolsresid(values - values.mean(), ddof=1)[1] == pytest.approx(p, abs=0.005)
+    sigma = np.abs(np.diff(values)).mean() / 1.128379
+    paid = 3 * np.log(len(values))
+    found = optimal_partition(values / sigma, np.array([len(values)]), penalty=paid, log_length=True)
+    assert (found.changes + 1).tolist() == shifts
