@@ -35,9 +35,17 @@ RISK = (
     "basis", "prompts", "percentile", "last_rating", "n_ratings", "rating_age", "key",
 )  # fmt: skip
 APPOINTMENTS = ("case", "session", "date", "attendance")
+TREATMENTS = (
+    "case", "client", "episode", "therapist", "start_date", "status", "end_reason", "end_reason_source",
+    "planned_sessions", "planned_end_date", "observed_until",
+)  # fmt: skip
+"""Columns of a Treatments frame: one treatment episode a row. Further columns are baseline covariates."""
 REJECTED = ("line", "case", "session", "rater", "item", "value", "problem")
 
 ATTENDANCE = ("attended", "no_show", "cancel_client_late", "cancel_client", "cancel_clinic", "scheduled")
+STATUSES = ("ongoing", "ended")
+END_REASONS = ("mutual_planned", "client_unilateral", "therapist_ended", "external", "unknown")
+END_SOURCES = ("therapist", "client", "record")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +126,21 @@ def check_appointments(appointments: pd.DataFrame) -> None:
     if unknown:
         message = f"attendance must be one of {', '.join(ATTENDANCE)}, got {unknown[0]}"
         raise ValueError(message)
+
+
+def check_treatments(treatments: pd.DataFrame) -> None:
+    """Raise ValueError unless `treatments` is a Treatments frame: one row per case, empty texts = not known."""
+    _require(treatments, TREATMENTS, "Treatments")
+    for column, known in (
+        ("status", STATUSES),
+        ("end_reason", END_REASONS),
+        ("end_reason_source", END_SOURCES),
+    ):
+        unknown = sorted(set(treatments[column].astype(object).fillna("")) - {*known, ""})
+        if unknown:
+            message = f"{column} must be one of {', '.join(known)}, or empty, got {unknown[0]}"
+            raise ValueError(message)
+    _require_unique(treatments, ("case",), "Treatments")
 
 
 def _require(frame: pd.DataFrame, columns: tuple[str, ...], noun: str) -> None:

@@ -1,0 +1,1 @@
+"""A hazard model of dropout fitted to a service's own closed cases: risk set, fit, bundle, application."""
