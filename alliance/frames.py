@@ -129,7 +129,7 @@ def check_appointments(appointments: pd.DataFrame) -> None:
 
 
 def check_treatments(treatments: pd.DataFrame) -> None:
-    """Raise ValueError unless `treatments` is a Treatments frame: one row per case, empty texts = not known."""
+    """Raise ValueError unless `treatments` is a Treatments frame, a row per case; empty texts = not known."""
     _require(treatments, TREATMENTS, "Treatments")
     for column, known in (
         ("status", STATUSES),

@@ -148,10 +148,11 @@ def cold_start(_folder: Path, rounds: int, _n_forms: int) -> list[Comparison]:
 
 def kernels(n_forms: int) -> str:
     """Return the table of kernels against the peers a researcher would use, in one process."""
+    import hazard
     import level_shift
     import rules
 
-    return "\n".join([*rules.table(n_forms), *level_shift.rows(n_forms)])
+    return "\n".join([*rules.table(n_forms), *level_shift.rows(n_forms), *hazard.rows(n_forms)])
 
 
 BENCHMARKS = {"analyze": analyze, "help": cold_start}

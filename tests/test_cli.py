@@ -121,8 +121,8 @@ def test_reliable_drop_takes_its_numbers_from_the_command_line(command, small):
 def test_risk_prints_the_list(command, small):
     done = command("risk", small, "--scale", "srs", "--sem", "1.2", "--format", "json")
     (row,) = json.loads(done.out)
-    assert (row["case"], row["level"], row["points"]) == ("C1", "REVIEW", 2)
-    assert row["reasons"].startswith("LOW_LEVEL: latest rating is at or below 36")
+    assert (row["client"], row["level"], row["score"]) == ("C1", "REVIEW", 2)
+    assert row["fired"][0]["text"].startswith("latest rating is at or below 36")
 
 
 def test_the_edge_of_the_srs_cut_off_can_be_that_of_openfit(command, tmp_path):

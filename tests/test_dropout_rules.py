@@ -428,9 +428,10 @@ def test_the_eight_rules_and_their_points():
 def test_an_unknown_rule_is_answered_with_the_known_ones():
     with pytest.raises(UsageError) as caught:
         get_rule("LOW_LEVL")
-    known = "CEILING, DATA_GAP, LOWEST_FACET, LOW_LEVEL, NOT_ON_TRACK, NO_NEXT_APPOINTMENT, NO_SHOW_EARLY, "
-    known += (
-        "NO_SHOW_RECENT, ONE_RATING, PERSISTENT_LOW, RELIABLE_DROP, SRS_DROP_1PT, STEADY_DECLINE, VERY_LOW"
+    known = (
+        "CEILING, CONFIRM_STATUS, DATA_GAP, LOWEST_FACET, LOW_LEVEL, NOT_ON_TRACK, NO_NEXT_APPOINTMENT, "
+        "NO_SHOW_EARLY, NO_SHOW_RECENT, ONE_RATING, PERSISTENT_LOW, RELIABLE_DROP, SRS_DROP_1PT, "
+        "STEADY_DECLINE, VERY_LOW"
     )
     assert (
         str(caught.value) == f"error: unknown rule 'LOW_LEVL'\nhint: did you mean 'LOW_LEVEL'? known: {known}"

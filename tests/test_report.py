@@ -564,3 +564,33 @@ def test_the_policy_of_the_page_stops_what_an_injection_would_fetch(tmp_path):
     shown, asked = browse(injected.replace("Content-Security-Policy", "x-nothing"), tmp_path / "open")
     assert 'id="ran"' in shown
     assert asked == {"http://leak.invalid/x.png"}
+
+
+# what is folded, and what was seen
+
+
+def test_a_case_to_review_is_never_folded_and_the_others_are_counted():
+    view = study(case("A", "NO_FLAG"), case("B", "REVIEW"), case("C", "WATCH"), case("D", "REVIEW"))
+    before, folded = page(view).split('<details class="more">')
+    folded, after = folded.split("</details>", 1)
+    listed = before[before.index('id="list"') :]
+    assert re.findall(r'<a href="#case-(\d)">(\w)</a>', listed) == [("2", "B"), ("4", "D")]
+    assert re.findall(r'<a href="#case-(\d)">(\w)</a>', folded) == [("1", "A"), ("3", "C")]
+    assert "<summary>2 more cases: 1 WATCH, 1 NO FLAG</summary>" in folded
+    assert re.findall(r'<h3 id="case-(\d)">', after) == ["1", "2", "3", "4"]
+
+
+def test_where_nothing_is_to_review_the_list_says_so_and_is_open():
+    text = page(study(case("A", "WATCH")))
+    assert "No case to REVIEW." in text
+    assert '<details class="more" open>' in text
+    assert '<details class="more"' not in page(study(case("A", "REVIEW")))
+
+
+def test_what_was_seen_stands_beside_the_verdict_in_every_report():
+    told = "seen on 2026-03-02: <b>spoke</b>"
+    view = study(case("A", "REVIEW", seen=told, reasons=("+2 VERY_LOW: low",)), case("B", "REVIEW"))
+    assert triage(view).count(f"\n   {told}\n") == 1
+    text = page(view)
+    assert text.count("<p>seen on 2026-03-02: &lt;b&gt;spoke&lt;/b&gt;</p>") == 2
+    assert "seen on" not in page(study(case("B", "REVIEW")))

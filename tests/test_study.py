@@ -416,7 +416,7 @@ def test_attendance_comes_from_a_second_file_too(tmp_path):
         tmp_path / "dates.csv",
         ["case,session,attendance", "C01,1,attended", "C01,,no_show", "C01,2,attended", "C02,,no_show"],
     )
-    result = run(forms, tmp_path / "out", attendance=dates)
+    result = run(forms, tmp_path / "out", attendance=(dates,))
     listed = {row["case"]: row for row in rows(tmp_path / "out", "risk.csv")}
     assert "NO_SHOW_EARLY" in listed["C01"]["reasons"]
     assert listed["C02"]["n_ratings"] == "0"

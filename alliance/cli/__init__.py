@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alliance import __version__
-from alliance.cli import dyads, evaluate, flag, methods, scales, score, shape, simulate, study
+from alliance.cli import (
+    dyads,
+    evaluate,
+    flag,
+    methods,
+    model,
+    outcome,
+    pseudonymise,
+    risk,
+    scales,
+    score,
+    shape,
+    simulate,
+    study,
+)
 from alliance.errors import AllianceError
 
 app = typer.Typer(
@@ -22,13 +37,17 @@ app.command()(study.analyze)
 app.command()(study.check)
 app.command()(score.score)
 app.command()(flag.flag)
-app.command()(study.risk)
+app.command()(risk.risk)
+app.command()(risk.acknowledge)
 app.command()(shape.shape)
 app.command()(dyads.dyads)
 app.command()(dyads.therapists)
+app.command()(outcome.outcome)
 app.command()(methods.methods)
 app.command()(evaluate.evaluate)
 app.command()(simulate.simulate)
+app.command()(pseudonymise.pseudonymise)
+app.add_typer(model.app, name="model")
 app.add_typer(scales.app, name="scales")
 
 
@@ -38,10 +57,20 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _about(wanted: bool) -> None:
+    if wanted:
+        typer.echo((Path(__file__).parents[1] / "intended_use.md").read_text(encoding="utf-8"), nl=False)
+        raise typer.Exit
+
+
 @app.callback()
 def about(
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    _about: Annotated[
+        bool,
+        typer.Option("--about", callback=_about, is_eager=True, help="Show intended use, limits, privacy."),
     ] = False,
 ) -> None:
     """Score session-by-session alliance forms, flag ruptures and repairs, list early dropout risk.

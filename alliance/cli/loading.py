@@ -39,11 +39,16 @@ def score_file(
             loaded, scales={name: each.with_unconfirmed() for name, each in loaded.scales.items()}
         )
     if not quiet:
-        tell_notes(loaded.notes)
-        tell_notes(_rejected(loaded))
-        tell_notes(note for each in loaded.scales.values() for note in each.told)
+        tell_loaded(loaded)
     frames = {name: score(loaded.responses[name], loaded.scales[name]) for name in loaded.responses}
     return loaded, {name: frame.assign(scale=name) for name, frame in frames.items()}
+
+
+def tell_loaded(loaded: Loaded) -> None:
+    """Tell what must be told of a file: its notes, what was left out, and the cautions of its forms."""
+    tell_notes(loaded.notes)
+    tell_notes(_rejected(loaded))
+    tell_notes(note for each in loaded.scales.values() for note in each.told)
 
 
 @dataclass(frozen=True, kw_only=True)

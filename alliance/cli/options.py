@@ -43,10 +43,52 @@ KeepOption = Annotated[
     str | None, typer.Option("--keep", help="first or last, of forms that are there twice and differ.")
 ]
 DateFormatOption = Annotated[str | None, typer.Option("--date-format", help="ymd, dmy or mdy.")]
+AllowIdentifiersOption = Annotated[
+    bool,
+    typer.Option("--allow-identifiers", help="Read a file although columns of it may say who a person is."),
+]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
 AttendanceOption = Annotated[
-    Path | None,
-    typer.Option("--attendance", help="A second file with the appointments: case, date, attendance."),
+    list[Path] | None,
+    typer.Option(
+        "--attendance", help="A second file with the appointments: case, date, attendance; repeatable."
+    ),
+]
+EpisodesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--episodes", help="A file of treatments: case, start_date, status, end_reason …; repeatable."
+    ),
+]
+DropoutDefOption = Annotated[
+    str,
+    typer.Option(
+        "--dropout-def",
+        help="What counts as dropout: unilateral, therapist, missed_last, lt_k, incomplete, no_rci or "
+        "median_split.",
+    ),
+]
+PresumedOption = Annotated[
+    str,
+    typer.Option(
+        "--presumed", help="Ongoing, but long not seen and nothing booked: exclude, dropout or censor."
+    ),
+]
+KOption = Annotated[
+    int, typer.Option("--k", min=1, help="lt_k: fewer attended sessions than this are dropout.")
+]
+GraceOption = Annotated[
+    int,
+    typer.Option(
+        "--grace-days", min=0, help="missed_last: days without a session after the last appointment."
+    ),
+]
+RciOption = Annotated[
+    float | None,
+    typer.Option("--rci", help="no_rci: reliable change of the outcome form, if none is published."),
+]
+RciSourceOption = Annotated[
+    str | None, typer.Option("--rci-source", help="no_rci: where that value comes from.")
 ]
 MethodOption = Annotated[str, typer.Option("--method", help="Rupture method; `alliance methods` lists them.")]
 MethodsOption = Annotated[
@@ -74,6 +116,10 @@ PriorOption = Annotated[
 GapOption = Annotated[
     float | None, typer.Option("--max-gap-days", help="Sessions further apart are no neighbours. [28]")
 ]
+RiskModelOption = Annotated[
+    Path | None,
+    typer.Option("--risk-model", help="A model of `alliance model validate`; it orders the list if it may."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of what chance gives.")]
 SdOption = Annotated[
     float | None, typer.Option("--sd", help="Between-person standard deviation of the total.")
@@ -84,6 +130,17 @@ SemOption = Annotated[
     float | None,
     typer.Option("--sem", help="Standard error of measurement of the total, for the risk rules."),
 ]
+NormsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--norms", help="Local norms of an earlier caseload: a file of --write-norms, or manifest.json."
+    ),
+]
+SeenOption = Annotated[
+    Path | None,
+    typer.Option("--seen", help="A log of `alliance acknowledge`: who has seen what, and why."),
+]
+LimitOption = Annotated[int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")]
 TodayOption = Annotated[
     str | None,
     typer.Option("--today", help="Day of the list, such as 2026-03-02: tells a missing next appointment."),
@@ -120,6 +177,7 @@ def read_options(
     keep: str | None = None,
     date_format: str | None = None,
     sheet: str | None = None,
+    allow_identifiers: bool = False,
 ) -> ReadOptions:
     """Return the options of the readers that a command line asks for."""
     from alliance.readers import ReadOptions, read_mapping
@@ -131,6 +189,7 @@ def read_options(
         keep=one_of("--keep", keep, ("first", "last")),
         date_format=one_of("--date-format", date_format, ("ymd", "dmy", "mdy")),
         sheet=sheet,
+        allow_identifiers=allow_identifiers,
     )
 
 
@@ -253,6 +312,7 @@ READING = Group(
         _keyword("keep", KeepOption),
         _keyword("date_format", DateFormatOption),
         _keyword("sheet", SheetOption),
+        _keyword("allow_identifiers", AllowIdentifiersOption, False),
     ),
     build=_source,
 )
@@ -284,3 +344,19 @@ METHODS = Group(
     build=lambda given: {name: value for name, value in given.items() if value is not None},
 )
 """The parameters of the rupture methods that were given, told as `settings`."""
+
+TREATMENTS = Group(
+    argument="ends",
+    options=(
+        _keyword("episodes", EpisodesOption),
+        _keyword("attendance", AttendanceOption),
+        _keyword("dropout_def", DropoutDefOption, "unilateral"),
+        _keyword("presumed", PresumedOption, "exclude"),
+        _keyword("k", KOption, 3),
+        _keyword("grace_days", GraceOption, 30),
+        _keyword("rci", RciOption),
+        _keyword("rci_source", RciSourceOption),
+    ),
+    build=dict,
+)
+"""How treatments ended and what counts as dropout, told as `ends`."""

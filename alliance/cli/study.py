@@ -1,4 +1,4 @@
-"""`alliance analyze, risk, check`: from a file to findings and reports."""
+"""`alliance analyze, check`: from a file to findings and reports."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from typing import Annotated, Any
 
 import typer
 
-from alliance.cli.loading import alliance_form, read_prior, records, score_file
+from alliance.cli.ends import ends_of_study, ends_text, says_ends
+from alliance.cli.loading import read_prior
+from alliance.cli.modelling import read_model
 from alliance.cli.options import (
     CHECKING,
     METHODS,
     READING,
     AttendanceOption,
     CutoffStyleOption,
+    DropoutDefOption,
+    EpisodesOption,
     FileArgument,
     GapOption,
+    LimitOption,
     MethodsOption,
+    NormsOption,
+    PresumedOption,
     PriorOption,
     QuietOption,
     ReliabilityOption,
+    RiskModelOption,
     SdOption,
+    SeenOption,
     SemOption,
     Source,
     TodayOption,
@@ -33,10 +42,14 @@ from alliance.cli.options import (
     with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
+from alliance.cli.risk import read_norms
 from alliance.cli.screen import colour, encodes, progress, width
 from alliance.errors import UsageError
 
+__all__ = ["analyze", "check"]
+
 DATA_EXIT = 3
+NO_ENDS = "nothing says how treatments ended: --episodes FILE names a file that does"
 
 
 @with_options(READING, METHODS)
@@ -49,6 +62,7 @@ def analyze(
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the result files.")
     ],
     attendance: AttendanceOption = None,
+    episodes: EpisodesOption = None,
     method: MethodsOption = None,
     prior: PriorOption = None,
     max_gap_days: GapOption = None,
@@ -56,12 +70,13 @@ def analyze(
     reliability: ReliabilityOption = None,
     within_sd: WithinSdOption = None,
     sem: SemOption = None,
+    norms: NormsOption = None,
+    seen: SeenOption = None,
+    risk_model: RiskModelOption = None,
     today: TodayOption = None,
     srs_cutoff_style: CutoffStyleOption = "published",
     to: Annotated[str, typer.Option("--to", help="Format of the result tables: csv or parquet.")] = "csv",
-    limit: Annotated[
-        int, typer.Option("--limit", help="Cases listed on the terminal; REVIEW always is.")
-    ] = 20,
+    limit: LimitOption = 20,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are not ours.")] = False,
     quiet: QuietOption = False,
     format: FormatOption = Format.TABLE,
@@ -82,7 +97,8 @@ def analyze(
         scale=source.form,
         folders=tuple(source.scales or ()),
         read=source.options,
-        attendance=attendance,
+        attendance=tuple(attendance or ()),
+        episodes=tuple(episodes or ()),
         methods=tuple(method or ["predictive-limit"]),
         settings=settings,
         prior=read_prior(prior),
@@ -91,6 +107,9 @@ def analyze(
         reliability=reliability,
         within_sd=within_sd,
         sem=positive("--sem", sem),
+        norms=read_norms(norms),
+        seen=seen,
+        model=None if risk_model is None else read_model(risk_model),
         inclusive=cutoff_edge(srs_cutoff_style, source.form),
         today=read_day("--today", today),
         to=one_of("--to", to, ("csv", "parquet")),
@@ -107,10 +126,10 @@ def analyze(
         if not quiet:
             typer.echo(f"Results: {output}", err=True)
         return
-    _emit_triage(result, format)
+    _emit_triage(result, format, seen=seen is not None)
 
 
-def _emit_triage(result: Any, format: Format) -> None:
+def _emit_triage(result: Any, format: Format, *, seen: bool) -> None:
     from dataclasses import asdict
 
     if format is Format.JSON:
@@ -131,6 +150,7 @@ def _emit_triage(result: Any, format: Format) -> None:
         "reasons",
         "prompts",
         "not_evaluable",
+        *(["seen"] if seen else []),
     )
     rows = [asdict(case) for case in result.view.cases]
     joined = [
@@ -138,44 +158,6 @@ def _emit_triage(result: Any, format: Format) -> None:
         for row in rows
     ]
     emit(joined, columns=columns, format=format)
-
-
-@with_options(READING)
-def risk(
-    *,
-    file: FileArgument,
-    source: Source,
-    attendance: AttendanceOption = None,
-    sem: SemOption = None,
-    today: TodayOption = None,
-    srs_cutoff_style: CutoffStyleOption = "published",
-    quiet: QuietOption = False,
-    format: FormatOption = Format.TABLE,
-) -> None:
-    """List early dropout risk by transparent rules, in triage order.
-
-    Example: alliance risk study.csv --scale srs --sem 1.2
-    """
-    from alliance import frames
-    from alliance.dropout import risk
-    from alliance.readers import ReadOptions, read_attendance
-
-    loaded, scored = score_file(file, source, quiet=quiet)
-    form = alliance_form(loaded)
-    appointments = loaded.appointments if len(loaded.appointments) else None
-    if attendance is not None:
-        appointments = read_attendance(
-            attendance, options=ReadOptions(date_format=source.options.date_format)
-        )
-    table = risk(
-        scored[form.id],
-        form,
-        appointments=appointments,
-        sem=positive("--sem", sem),
-        inclusive=cutoff_edge(srs_cutoff_style, form),
-        today=read_day("--today", today),
-    )
-    emit(records(table), columns=frames.RISK, format=format)
 
 
 @with_options(CHECKING)
@@ -187,15 +169,19 @@ def check(
         Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing mapping.")] = False,
+    episodes: EpisodesOption = None,
+    attendance: AttendanceOption = None,
+    dropout_def: DropoutDefOption = "unilateral",
+    presumed: PresumedOption = "exclude",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Say what is in a file and everything that is wrong with it; change nothing.
 
-    Ends with exit code 3 if the file would be refused. Every problem cell: --format csv.
+    Ends with exit code 3 if the file would be refused. Every problem cell: --format csv. Where something says
+    how treatments ended, it tells which definitions of dropout the data support.
 
     Example: alliance check export.csv --scale wai-sr --write-map map.toml
     """
-    from alliance.frames import REJECTED
     from alliance.readers import draft_mapping, inspect
 
     form, options, folders = source.form, source.options, tuple(source.scales or ())
@@ -206,8 +192,33 @@ def check(
         write_file(write_map, text.encode(), force=force)
         typer.echo(f"Mapping drafted: {write_map}. Look at every line, then use it with --map.", err=True)
     found = inspect(file, form, options=options, folders=folders)
+    ends = None
+    if not found.troubles and (episodes or attendance or says_ends(file, source, found)):
+        ends = ends_of_study(
+            file,
+            source,
+            episodes=episodes,
+            attendance=attendance,
+            definition=dropout_def,
+            presumed=presumed,
+        )
+        if ends is None:
+            typer.echo(f"note: {NO_ENDS}", err=True)
+    _print_inspection(found, ends, format)
+
+
+def _print_inspection(found: Any, ends: dict[str, Any] | None, format: Format) -> None:
+    from alliance.frames import REJECTED
+
     if format is Format.TABLE:
         typer.echo("\n".join(_summary(found)))
+        for paragraph in () if ends is None else ends_text(ends):
+            typer.echo(f"\n{paragraph}")
+    elif format is Format.JSON and ends is not None:
+        import json
+
+        whole = {"schema": 1, "problems": list(found.problems), "dropout": ends}
+        typer.echo(json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False))
     else:
         emit(found.problems, columns=REJECTED, format=format)
         for doubt in found.doubts:

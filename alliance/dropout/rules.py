@@ -27,8 +27,9 @@ class Rule:
     """A registered rule.
 
     `judge` returns 1, 0 or NaN (not evaluable) per entry of a State. `text` says in words why it fired; a
-    name in braces is an attribute of State. `basis` names the kind of data it looks at. At least one of the
-    `core` rules must be evaluable for a case to count as looked at; `needs` says what one lacks that is not.
+    name in braces is an attribute of State, and `values` are those that it stands on. `basis` names the kind
+    of data it looks at. At least one of the `core` rules must be evaluable for a case to count as looked at;
+    `needs` says what one lacks that is not.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Rule:
     points: int
     source: str
     text: str
+    values: tuple[str, ...] = ()
     basis: str = "ratings"
     core: bool = False
     needs: str = ""
@@ -61,6 +63,7 @@ def rule(
     points: int,
     source: str,
     text: str,
+    values: tuple[str, ...],
     basis: str = "ratings",
     core: bool = False,
     needs: str = "",
@@ -74,6 +77,7 @@ def rule(
             points=points,
             source=source,
             text=text,
+            values=values,
             basis=basis,
             core=core,
             needs=needs,
@@ -107,6 +111,7 @@ def get_rule(name: str) -> Rule | Prompt:
     points=2,
     source="weak alliance and dropout: Sharf et al. 2010, doi:10.1037/a0021175; lowest 16 % by design",
     text="latest rating is among the lowest 16 % at session {rated_session} ({last}, limit {p16})",
+    values=("last", "p16", "rated_session"),
 )
 def very_low(state: State) -> Array:
     """Latest rating at or below the 16th percentile of its session; not evaluable without a reference."""
@@ -118,6 +123,7 @@ def very_low(state: State) -> Array:
     points=1,
     source="weak alliance and dropout: Sharf et al. 2010, doi:10.1037/a0021175; cut-off of the form",
     text="latest rating is {edge}, the cut-off of this form ({last})",
+    values=("last", "cutoff"),
     core=True,
     needs="a cut-off or local norms",
 )
@@ -136,6 +142,7 @@ def low_level(state: State) -> Array:
     points=1,
     source="one session is not reliable enough: Crits-Christoph et al. 2011, PMC3111943",
     text="the rating before was {edge} as well ({previous} → {last})",
+    values=("last", "previous", "cutoff"),
 )
 def persistent_low(state: State) -> Array:
     """Latest and previous rating low by the cut-off where no reference is known; needs two ratings."""
@@ -149,6 +156,7 @@ def persistent_low(state: State) -> Array:
     points=2,
     source="change of the rated alliance: Zilcha-Mano et al. 2016, doi:10.1037/ccp0000058; limit by design",
     text="latest rating fell more than measurement error can explain ({course})",
+    values=("last", "change", "drop_limit", "sem"),
     core=True,
     needs="a standard error of measurement and two ratings",
 )
@@ -163,6 +171,7 @@ def reliable_drop(state: State) -> Array:
     points=1,
     source="alliance rising early and more sessions: Research Consortium archive; threshold by design",
     text="three ratings in a row went down ({third}, {previous} → {last})",
+    values=("last", "previous", "third", "sem"),
     core=True,
     needs="a standard error of measurement and three ratings",
 )
@@ -179,6 +188,7 @@ def steady_decline(state: State) -> Array:
     points=2,
     source="no-shows before the third session: Xiao et al. 2017, doi:10.1037/pst0000103 (outcome: symptoms)",
     text="an appointment missed without notice before the third attended session",
+    values=("since_no_show", "session"),
     basis="attendance",
 )
 def no_show_early(state: State) -> Array:
@@ -191,6 +201,7 @@ def no_show_early(state: State) -> Array:
     points=1,
     source="no-shows: Xiao et al. 2017, doi:10.1037/pst0000103 (outcome: symptoms)",
     text="one of the latest three appointments was missed without notice",
+    values=("since_no_show", "session"),
     basis="attendance",
 )
 def no_show_recent(state: State) -> Array:
@@ -203,6 +214,7 @@ def no_show_recent(state: State) -> Array:
     points=1,
     source="cases at risk leave more often: PBHI ALERT manual",
     text="the outcome measure reports not on track",
+    values=("off_track",),
     basis="imported flag",
 )
 def not_on_track(state: State) -> Array:
@@ -242,7 +254,7 @@ def data_gap(state: State) -> Array:
     "LOWEST_FACET", source="by design: something to talk about, no score", text="lowest area: {lowest_area}"
 )
 def lowest_facet(state: State) -> Array:
-    """Subscale furthest below its published mean, in standard deviations; shown only if all are published."""
+    """Subscale furthest below its mean, in standard deviations; local norms go before published ones."""
     known = state.usable & (state.lowest_area != "")
     return three_valued(known, known)
 
@@ -251,6 +263,16 @@ def lowest_facet(state: State) -> Array:
 def no_next_appointment(state: State) -> Array:
     """Last session attended more than 14 days before today and nothing booked."""
     return three_valued(np.isfinite(state.idle_days), (state.idle_days > IDLE_DAYS) & ~state.booked)
+
+
+@prompt(
+    "CONFIRM_STATUS",
+    source="by design",
+    text="confirm the status: ongoing on record, but not seen for long and nothing booked",
+)
+def confirm_status(state: State) -> Array:
+    """Presumed over: ongoing, nothing booked, and not seen for longer than this client's gaps explain."""
+    return three_valued(np.ones(len(state.to_confirm), dtype=bool), state.to_confirm)
 
 
 @prompt("ONE_RATING", source="by design", text="based on one rating")

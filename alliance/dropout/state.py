@@ -40,8 +40,9 @@ class State:
     off_track : float; 1, 0 or NaN; the imported flag at the latest session
     mixed : bool; somebody the rules do not know has rated a session
     attendance_known : bool; appointments were given
-    idle_days : float; days since the last attended session, NaN = not known
+    idle_days : float; days since the last attended session, NaN = not known, or the treatment has ended
     booked : bool; a further appointment is on record
+    to_confirm : bool; ongoing on record, but long not seen and nothing booked
     lowest_area : str; the subscale furthest below its reference, empty = not known
     """
 
@@ -60,6 +61,7 @@ class State:
     attendance_known: Array
     idle_days: Array
     booked: Array
+    to_confirm: Array
     lowest_area: Array
 
     @cached_property
@@ -100,6 +102,16 @@ class State:
         """Latest rating minus the mean of the earlier ones; NaN = there is none."""
         n_before = np.where(self.n_ratings > 1, self.n_ratings - 1, np.nan)
         return self.last - (self.total - self.last) / n_before
+
+    @property
+    def sem(self) -> Array:
+        """Standard error of measurement; NaN = not known."""
+        return np.full(len(self.last), np.nan if self.instrument.sem is None else self.instrument.sem)
+
+    @property
+    def cutoff(self) -> Array:
+        """Cut-off of the form; NaN = there is none."""
+        return np.full(len(self.last), np.nan if self.instrument.cutoff is None else self.instrument.cutoff)
 
     @property
     def edge(self) -> str:
@@ -162,7 +174,8 @@ def observe(
         **seen,
         attendance_known=np.full(n, visits.attendance_known),
         **_wait(visits, None if every else today, n),
-        lowest_area=_lowest_area(visits, instrument, seen["rated_row"]),
+        to_confirm=np.zeros(n, dtype=bool) if every or visits.to_confirm is None else visits.to_confirm,
+        lowest_area=_lowest_area(visits, instrument, seen["rated_row"], seen["rated_session"]),
     )
 
 
@@ -236,16 +249,32 @@ def _wait(visits: Visits, today: np.datetime64 | None, n: int) -> dict[str, Arra
         return {"idle_days": idle, "booked": booked}
     day = today.astype("datetime64[D]").astype(np.int64)
     dated = visits.last_attended != np.iinfo(np.int64).min
+    if visits.ended is not None:
+        dated &= ~visits.ended
     idle[dated] = day - visits.last_attended[dated]
     return {"idle_days": idle, "booked": visits.next_booked >= day}
 
 
-def _lowest_area(visits: Visits, instrument: Instrument, rated_row: Array) -> Array:
-    """Return the subscale that lies furthest below its reference mean, in its standard deviations."""
-    areas = {name: known for name, known in instrument.areas.items() if name in visits.parts}
-    if not areas or len(areas) < len(instrument.areas) or not len(visits.rating):
+def _lowest_area(visits: Visits, instrument: Instrument, rated_row: Array, rated_session: Array) -> Array:
+    """Return the subscale furthest below its mean, in standard deviations: local ones before published."""
+    names = [name for name in instrument.compared if name in visits.parts]
+    if not names or len(names) < len(instrument.compared) or not len(visits.rating):
         return np.full(len(rated_row), "", dtype=object)
-    index = np.stack([(visits.parts[name][rated_row] - mean) / sd for name, (mean, sd) in areas.items()])
+    mean, sd = _areas_at(instrument, names, rated_session)
+    ratings = np.stack([visits.parts[name][rated_row] for name in names])
+    index = (ratings - mean) / sd
     known = (rated_row >= 0) & np.isfinite(index).all(axis=0)
     lowest = np.argmin(np.round(index, 9), axis=0)
-    return np.where(known, np.array(list(areas), dtype=object)[lowest], "")
+    return np.where(known, np.array(names, dtype=object)[lowest], "")
+
+
+def _areas_at(instrument: Instrument, names: list[str], session: Array) -> Array:
+    """Return means and standard deviations at each of `session`, shape (2, areas, sessions); NaN = none."""
+    nothing = (np.nan, np.nan)
+    local = sorted(instrument.local_areas)
+    tables = [instrument.areas, *(instrument.local_areas[at] for at in local)]
+    known = np.array([[table.get(name, nothing) for name in names] for table in tables], dtype=float)
+    place = np.searchsorted(local, session)
+    there = np.isin(session, local)
+    found: Array = known[np.where(there, place + 1, 0)].T
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from alliance.courses import TOLERANCE
 from alliance.dropout.instrument import Instrument
 from alliance.dropout.rules import PROMPTS, RULES, Prompt, Rule
 from alliance.dropout.state import State, numbers, observe
@@ -22,6 +23,15 @@ LEVELS = ("REVIEW", "WATCH", "INSUFFICIENT_DATA", "NO_FLAG")
 
 REVIEW, WATCH, INSUFFICIENT_DATA, NO_FLAG = range(len(LEVELS))
 REVIEW_POINTS = 2
+
+MIN_EVALUATIONS = 100
+"""Verdicts from which on the share of REVIEW is told."""
+
+REVIEW_BUDGET = 0.25
+"""Share of REVIEW above which a list is warned of, by design."""
+
+NO_ATTENDANCE = "attendance is not known: NO_SHOW_EARLY and NO_SHOW_RECENT are not evaluable for any case"
+"""What a reader must know of a list made without appointments."""
 
 CAVEAT = "NO_FLAG does not mean low risk. Most clients flagged do not drop out."
 """Stands under every list of levels."""
@@ -169,6 +179,53 @@ def risk_columns(verdicts: Verdicts, rows: Array | None = None) -> dict[str, Arr
         "n_ratings": state.n_ratings[rows],
         "rating_age": state.age[rows],
     }
+
+
+def fired_in(reasons: str) -> tuple[str, ...]:
+    """Return the names of the rules in a text of reasons.
+
+    >>> fired_in("LOW_LEVEL: latest rating is low; NOT_ON_TRACK: the outcome measure reports not on track")
+    ('LOW_LEVEL', 'NOT_ON_TRACK')
+    """
+    return tuple(reason.split(":", 1)[0] for reason in reasons.split("; ") if reason)
+
+
+def with_points(reason: str) -> str:
+    """Return one reason with the points of its rule before it.
+
+    >>> with_points("NOT_ON_TRACK: the outcome measure reports not on track")
+    '+1 NOT_ON_TRACK: the outcome measure reports not on track'
+    """
+    return f"+{RULES[fired_in(reason)[0]].points} {reason}"
+
+
+def told_budget(counts: Mapping[str, int]) -> str:
+    """Return how many of a list's verdicts are REVIEW, and whether that is too many; empty below 100.
+
+    A verdict is one case of the list with enough data: what a reader has to work through today. More than a
+    quarter is warned of, by design; no REVIEW is ever left out for it.
+
+    Parameters
+    ----------
+    counts : level → number of cases
+
+    Examples
+    --------
+    >>> told_budget({"REVIEW": 12, "WATCH": 20, "NO_FLAG": 88, "INSUFFICIENT_DATA": 7})
+    'alarm budget: 12 of 120 cases with enough data are REVIEW (10 %)'
+    """
+    n_review = counts.get(LEVELS[REVIEW], 0)
+    n_verdicts = n_review + counts.get(LEVELS[WATCH], 0) + counts.get(LEVELS[NO_FLAG], 0)
+    if n_verdicts < MIN_EVALUATIONS:
+        return ""
+    share = n_review / n_verdicts
+    told = f"alarm budget: {n_review} of {n_verdicts} cases with enough data are REVIEW ({100 * share:.0f} %)"
+    if share <= REVIEW_BUDGET + TOLERANCE:
+        return told
+    return (
+        f"{told}, more than {100 * REVIEW_BUDGET:.0f} %: lists this long are soon passed over; look at the "
+        "norms, the cut-off and the error of measurement they are made with"
+    )
 
 
 def _require_as_of(as_of: str, today: date | None) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +80,9 @@ class Visits:
     parts : subscale → float, shape (visits,)
     attendance_known : bool; whether appointments were given at all
     last_attended, next_booked : days since 1970, shape (cases,), or None
+    day : int64, shape (visits,), or None; days since 1970, int64 minimum = not known
+    ended : bool, shape (cases,), or None; the treatment has ended, as recorded
+    to_confirm : bool, shape (cases,), or None; ongoing on record, but long not seen and nothing booked
     """
 
     rating: Array
@@ -92,6 +95,16 @@ class Visits:
     attendance_known: bool = False
     last_attended: Array | None = None
     next_booked: Array | None = None
+    day: Array | None = None
+    ended: Array | None = None
+    to_confirm: Array | None = None
+
+    def with_fates(self, cases: Array, *, ended: Collection[str], to_confirm: Collection[str]) -> Visits:
+        """Return the visits with some cases marked; `cases` are the names of all."""
+        if not ended and not to_confirm:
+            return self
+        names = cases.astype(str)
+        return replace(self, ended=np.isin(names, [*ended]), to_confirm=np.isin(names, [*to_confirm]))
 
     @cached_property
     def lengths(self) -> Array:
@@ -241,6 +254,7 @@ def _from_sessions(sessions: _Sessions, n_cases: int) -> Visits:
         mixed=sessions.mixed,
         not_on_track=sessions.not_on_track,
         parts=sessions.parts,
+        day=sessions.day,
     )
 
 
@@ -271,6 +285,7 @@ def _merge(sessions: _Sessions, appointments: Appointments, n_cases: int) -> Vis
         attendance_known=True,
         last_attended=_latest(rows.case[held], day[held], n_cases),
         next_booked=_next_booked(given, n_cases),
+        day=day,
     )
 
 

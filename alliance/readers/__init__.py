@@ -10,30 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alliance.readers.check import Inspection, draft_mapping, inspect
+    from alliance.readers.episodes import assign_episodes
     from alliance.readers.loading import Loaded, load, read, read_attendance
     from alliance.readers.mapping import Mapping, read_mapping
     from alliance.readers.options import ReadOptions
+    from alliance.readers.treatments import read_treatments, treatments_of
 
 __all__ = [
     "Inspection",
     "Loaded",
     "Mapping",
     "ReadOptions",
+    "assign_episodes",
     "draft_mapping",
     "inspect",
     "load",
     "read",
     "read_attendance",
     "read_mapping",
+    "read_treatments",
+    "treatments_of",
 ]
 
 _HOMES = {
     "Inspection": "check",
     "Mapping": "mapping",
     "ReadOptions": "options",
+    "assign_episodes": "episodes",
     "draft_mapping": "check",
     "inspect": "check",
     "read_mapping": "mapping",
+    "read_treatments": "treatments",
+    "treatments_of": "treatments",
 }
 
 

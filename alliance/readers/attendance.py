@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance.errors import DataError
+from alliance.errors import DataError, Trouble
 from alliance.frames import APPOINTMENTS, ATTENDANCE
 from alliance.readers.answers import MISSING_WORDS
 from alliance.readers.columns import key_of
+from alliance.readers.problems import places
 
 Array = np.ndarray[Any, Any]
 
@@ -68,6 +69,20 @@ def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     )
     ordered["session"] = ordered["shown"].astype("Int64")
     return ordered[list(APPOINTMENTS)]
+
+
+def appointments_twice(rows: pd.DataFrame) -> list[Trouble]:
+    """Return a trouble if several files hold one appointment; `rows` say their file and their line in it."""
+    placed = rows["date"].notna() | rows["shown"].notna()
+    by = ["case", "shown", "date"]
+    files = rows[placed].groupby(by, dropna=False)["file"].transform("nunique")
+    twice = rows.loc[files.index[files > 1]]
+    if twice.empty:
+        return []
+    shown = twice.assign(line=twice["of_file"], session=twice["shown"])[["line", "case", "session"]]
+    where = [f"{name}, {place}" for name, place in zip(twice["file"], places(shown), strict=True)]
+    what = "appointments are there in more than one file"
+    return [Trouble(what=what, where=tuple(where), hint="leave out one of the files, or the rows they share")]
 
 
 def empty_appointments() -> pd.DataFrame:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
 from alliance.readers.mapping import ROLES, Mapping
 from alliance.readers.problems import Log
+
+Synonyms = Table[str, tuple[str, ...]]
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "case": (
@@ -17,6 +20,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "subject", "subject_id", "record", "record_id", "case_id", "case_code", "person", "person_id",
         "study_id",
     ),
+    "episode": ("episode_id", "episode_no", "episode_number", "treatment_no", "treatment_number"),
     "session": ("session_no", "session_number", "session_nr", "session_id", "session_num"),
     "date": ("session_date", "date_of_session"),
     "therapist": ("therapist_id", "therapist_code", "clinician", "clinician_id"),
@@ -66,10 +70,11 @@ def key_of(name: str) -> str:
     return re.sub(r"\W+", "_", name.casefold()).strip("_")
 
 
-def recognised(cells: Sequence[str], mapping: Mapping) -> int:
-    """Return how many cells of a row are names that a header would have."""
+def recognised(cells: Sequence[str], mapping: Mapping, *, also: Collection[str] = ()) -> int:
+    """Return how many cells of a row are names that a header would have; `also` are more such names."""
     names = header_names(cells)
     known = {
+        *also,
         *ROLES,
         *REPEAT_INSTRUMENT,
         *REPEAT_INSTANCE,
@@ -93,18 +98,25 @@ def header_names(cells: Sequence[str]) -> list[str]:
     return [part[1] for part in parts if part] if len(names) > 1 and all(parts) else names
 
 
-def find_keys(names: Sequence[str], mapping: Mapping, *, log: Log) -> dict[str, Column]:
+def find_keys(
+    names: Sequence[str],
+    mapping: Mapping,
+    *,
+    log: Log,
+    roles: Sequence[str] = ROLES,
+    synonyms: Synonyms = SYNONYMS,
+) -> dict[str, Column]:
     """Return role → column for every role but the items; contested columns are troubles."""
     found: dict[str, Column] = {}
     taken = {name.casefold() for name in mapping.columns.values()}
-    for role in ROLES:
+    for role in roles:
         n_troubles = len(log.troubles)
         named = mapping.columns.get(role)
         if named is not None and "{session}" not in named:
             column = _named(names, named, role, log)
         elif named is None:
             free = [place for place, name in enumerate(names) if name and name.casefold() not in taken]
-            column = _guessed(names, free, role, log)
+            column = _guessed(names, free, role, synonyms.get(role, ()), log)
         else:
             column = None
         if column is not None:
@@ -192,9 +204,11 @@ def _named(names: Sequence[str], wanted: str, role: str, log: Log) -> Column | N
     return None
 
 
-def _guessed(names: Sequence[str], free: list[int], role: str, log: Log) -> Column | None:
+def _guessed(
+    names: Sequence[str], free: list[int], role: str, known_names: Sequence[str], log: Log
+) -> Column | None:
     exact = [place for place in free if key_of(names[place]) == role]
-    known = [place for place in free if key_of(names[place]) in SYNONYMS.get(role, ())]
+    known = [place for place in free if key_of(names[place]) in known_names]
     if role == "session" and not exact and not known:
         known = [place for place in free if key_of(names[place]) in REPEAT_INSTANCE]
     places, evidence = (exact, "exact name") if exact else (known, "well-known name")
@@ -203,6 +217,7 @@ def _guessed(names: Sequence[str], free: list[int], role: str, log: Log) -> Colu
     elif len(places) > 1:
         claims = ", ".join(f"'{names[place]}'" for place in places)
         hint = f'say which in a mapping: [columns] {role} = "{names[places[0]]}"'
+        hint = hint if role in ROLES else "rename all but the right one"
         log.trouble(f"{len(places)} columns could be the {role}: {claims}", hint=hint)
     elif places:
         return Column(place=places[0], name=names[places[0]], evidence=evidence)

@@ -16,7 +16,8 @@ import numpy as np
 
 from alliance.arrow import nulls, numbers
 from alliance.frames import Forms
-from alliance.readers.columns import find_items, find_keys
+from alliance.readers.columns import Column, find_items, find_keys
+from alliance.readers.identifiers import identifiers, named_kinds, use_of
 from alliance.readers.mapping import Mapping
 from alliance.readers.problems import Log
 from alliance.scale import Scale
@@ -44,15 +45,19 @@ class Layout:
     items: tuple[str, ...]
 
 
-def plain_layout(path: Path, scale: Scale) -> Layout:
+def plain_layout(path: Path, scale: Scale, *, allow_identifiers: bool = False) -> Layout:
     """Return the layout of a plain CSV file with one row for each form.
+
+    Columns that may say who a person is are told by their names and by the first rows only, those within
+    HEAD_BYTES; the names of cases and therapists are looked at while they are read, for e-mail addresses.
 
     Raises
     ------
     Odd
         If a role or an item needs a guess, or a column is there that only the tolerant lane understands.
     """
-    header, delimiter = _header(path)
+    head = _head(path)
+    header, delimiter = _header(head)
     log = Log()
     keys = find_keys(header, Mapping(), log=log)
     items = find_items(header, scale.n_items, Mapping(), log=log)
@@ -63,6 +68,8 @@ def plain_layout(path: Path, scale: Scale) -> Layout:
         raise Odd("columns that are not plain")
     if any(name.casefold().endswith(("total", "sum")) for name in header):
         raise Odd("columns that are not plain")
+    if not allow_identifiers and _may_identify(head, header, delimiter, keys):
+        raise Odd("columns that may say who a person is")
     return Layout(
         delimiter=delimiter,
         names=tuple(header),
@@ -71,10 +78,23 @@ def plain_layout(path: Path, scale: Scale) -> Layout:
     )
 
 
-def _header(path: Path) -> tuple[list[str], str]:
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+        return file.read(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
+
+
+def _may_identify(head: bytes, header: list[str], delimiter: str, keys: dict[str, Column]) -> bool:
+    """Return whether a column is named like a person's detail, or holds one in the whole lines of `head`."""
+    if named_kinds(header):
+        return True
+    whole = head[: head.rfind(b"\n") + 1].decode("utf-8", errors="replace").splitlines()
+    rows = [row for row in csv.reader(whole[1:], delimiter=delimiter) if len(row) == len(header)]
+    columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in header]
+    return bool(identifiers(header, columns, range(len(rows)), use_of(header, keys, Mapping())))
+
+
+def _header(head: bytes) -> tuple[list[str], str]:
+    line = head.split(b"\n", 1)[0]
     try:
         text = line.decode("utf-8").rstrip("\r")
     except UnicodeDecodeError:
@@ -238,6 +258,8 @@ def _coded(column: Any, n_rows: int = 0, *, default: str | None = None) -> tuple
     names = column.dictionary.to_pylist()
     if list(map(str.strip, names)) != names or (default is None and "" in names):
         raise Odd("names with blanks around them")
+    if any("@" in name for name in names):
+        raise Odd("names that may be e-mail addresses")
     if default:
         names = [name or default for name in names]
         if len(set(names)) != len(names):

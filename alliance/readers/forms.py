@@ -11,6 +11,7 @@ import pandas as pd
 from alliance.readers.answers import UNREADABLE, Answers, answer_kinds
 from alliance.readers.attendance import read_words
 from alliance.readers.columns import Column
+from alliance.readers.flags import note_flags
 from alliance.readers.mapping import Mapping, plain
 from alliance.readers.problems import Kind, Log, counted, places
 from alliance.readers.shapes import Entries
@@ -124,6 +125,7 @@ def settle(context: Context, log: Log) -> Settled:
         forms = _number_by_date(forms, log)
     else:
         _tell_dates_against_sessions(forms, log)
+    note_flags(forms, context.keys, log)
     _name_answers(forms, context.parts, log)
     return Settled(forms=forms, missed=missed)
 

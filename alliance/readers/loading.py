@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from alliance.frames import KEYS
 from alliance.readers.answers import Answers, convert, rules_for
 from alliance.readers.attendance import (
     appointments_of,
+    appointments_twice,
     empty_appointments,
     in_order,
     read_words,
     refuse_without_attendance,
 )
 from alliance.readers.columns import Column, find_keys
+from alliance.readers.episodes import name_cases, no_cases, number_from_one
+from alliance.readers.flags import flags_of, no_flags
 from alliance.readers.forms import (
     BAD_ATTENDANCE,
     BAD_DATE,
@@ -31,14 +34,16 @@ from alliance.readers.forms import (
     Settled,
     settle,
 )
+from alliance.readers.identifiers import refuse_identifiers
 from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
-from alliance.readers.problems import Log, counted, listed
+from alliance.readers.problems import Log, counted, in_file, listed
 from alliance.readers.shapes import KEY_ROLES, Layout, entries_without_answers, shape_entries
 from alliance.readers.sheets import read_records
-from alliance.readers.table import TextTable, make_table
+from alliance.readers.table import TextTable, make_table, says_synthetic
 from alliance.readers.times import read_dates, read_sessions
 from alliance.readers.totals import compare_totals
+from alliance.readers.treatments import treatment_cells
 from alliance.scale import Scale, load_scale
 
 Array = np.ndarray[Any, Any]
@@ -46,7 +51,11 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A file as read: Responses by scale id, appointments, what was left out, and what must be told."""
+    """A file as read: Responses by scale id, appointments, what was left out, and what must be told.
+
+    `cases` has client and episode behind each case; `cells` are the columns that may say how treatments
+    ended; `synthetic`: the file says that it is; `outcome_flags`: what an outcome system says of a session.
+    """
 
     responses: dict[str, pd.DataFrame]
     scales: dict[str, Scale]
@@ -54,6 +63,10 @@ class Loaded:
     rejected: pd.DataFrame
     notes: tuple[str, ...]
     mapping: Mapping
+    cases: pd.DataFrame = field(default_factory=no_cases)
+    cells: TextTable | None = None
+    outcome_flags: pd.DataFrame = field(default_factory=no_flags)
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +79,7 @@ class Reading:
     keys: dict[str, Column]
     parts: tuple[Part, ...] = ()
     settled: Settled | None = None
+    cases: pd.DataFrame = field(default_factory=no_cases)
 
 
 def read(path: str | Path, scale: Scale, **options: Any) -> pd.DataFrame:
@@ -78,7 +92,8 @@ def read(path: str | Path, scale: Scale, **options: Any) -> pd.DataFrame:
     scale : Scale
         The scoring definition; its range says which answers are possible, and missing ones are NaN.
     **options
-        The fields of ReadOptions: mapping, missing, on_error, keep, date_format, sheet, encoding.
+        The fields of ReadOptions: mapping, missing, on_error, keep, date_format, sheet, encoding,
+        allow_identifiers.
 
     Returns
     -------
@@ -100,6 +115,8 @@ def load(
     *,
     options: ReadOptions | None = None,
     folders: Sequence[Path] = (),
+    treatments: pd.DataFrame | None = None,
+    renumber: bool = True,
 ) -> Loaded:
     """Return everything in the file `path`: Responses by scale, appointments, rejected cells, notes.
 
@@ -113,6 +130,10 @@ def load(
         Mapping, missing codes, and what to do with problems.
     folders : sequence of Path
         Folders with more scale definitions.
+    treatments : Treatments, optional
+        Forms of a client with several treatments are given to one by their episode column or their date.
+    renumber : bool
+        Number sessions from 1 in each treatment of a client where the file numbers them on through.
 
     Raises
     ------
@@ -120,12 +141,21 @@ def load(
         With every problem at once; with `on_error="drop"` only if nothing can be read.
     """
     options = options or ReadOptions()
-    reading = explore(path, scale, options=options, folders=folders)
+    reading = explore(path, scale, options=options, folders=folders, treatments=treatments)
     _stop_if_wrong(reading.log, options)
     if reading.settled is None:
         message = f"no form could be read from '{path}'"
         raise DataError(message, hint="`alliance check FILE` says what is in it")
-    return _finish(reading, reading.settled)
+    loaded = _finish(reading, reading.settled)
+    return _renumbered(loaded, treatments) if renumber else loaded
+
+
+def _renumbered(loaded: Loaded, treatments: pd.DataFrame | None) -> Loaded:
+    names = list(loaded.responses)
+    frames = [*(loaded.responses[name] for name in names), loaded.appointments, loaded.outcome_flags]
+    *forms, booked, flags = number_from_one(frames, loaded.cases if treatments is None else treatments)
+    responses = dict(zip(names, forms, strict=True))
+    return replace(loaded, responses=responses, appointments=booked, outcome_flags=flags)
 
 
 def _stop_if_wrong(log: Log, options: ReadOptions) -> None:
@@ -135,7 +165,12 @@ def _stop_if_wrong(log: Log, options: ReadOptions) -> None:
 
 
 def explore(
-    path: str | Path, scale: Scale | None, *, options: ReadOptions, folders: Sequence[Path] = ()
+    path: str | Path,
+    scale: Scale | None,
+    *,
+    options: ReadOptions,
+    folders: Sequence[Path] = (),
+    treatments: pd.DataFrame | None = None,
 ) -> Reading:
     """Read the file as far as it goes and note down everything; raises only if it is no table at all."""
     log = Log()
@@ -145,13 +180,19 @@ def explore(
     keys = find_keys(table.names, mapping, log=log)
     reading = Reading(log=log, mapping=mapping, table=table, keys=keys)
     _require_case_and_order(reading)
+    if refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers):
+        return reading
+    date_format = options.date_format or mapping.date_format
+    named = name_cases(table, keys, treatments=treatments, date_format=date_format, log=log)
+    reading = replace(reading, table=named.table, cases=named.cases)
+    table = named.table
     scales = _scales(reading, scale, folders)
     parts = tuple(
         part for each, rows in scales if (part := _part(reading, each, table.take(rows), options)) is not None
     )
     _tell_guesses(keys, parts, log)
     if log.troubles or not parts:
-        return Reading(log=log, mapping=mapping, table=table, keys=keys, parts=parts)
+        return replace(reading, parts=parts)
     context = Context(
         keys=keys,
         mapping=mapping,
@@ -160,19 +201,53 @@ def explore(
         date_format=options.date_format or "",
         one_scale=scale is not None,
     )
-    settled = settle(context, log)
-    return Reading(log=log, mapping=mapping, table=table, keys=keys, parts=parts, settled=settled)
+    return replace(reading, parts=parts, settled=settle(context, log))
 
 
-def read_attendance(path: str | Path, *, options: ReadOptions | None = None) -> pd.DataFrame:
-    """Return Appointments from a file with case, date or session, and attendance (or attended: yes or no).
+def read_attendance(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    options: ReadOptions | None = None,
+    treatments: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return Appointments from files with case, date or session, and attendance (or attended: yes or no).
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        Several files are put together; of each case the appointments are ordered by date where all have one.
+    options : ReadOptions, optional
+        Mapping, date format, sheet, and what to do with problems.
+    treatments : Treatments, optional
+        Appointments of a client with several treatments are given to one by their episode column or date.
 
     Raises
     ------
     DataError
-        With every problem at once; `on_error="drop"` leaves out the rows instead.
+        With every problem of all files at once; `on_error="drop"` leaves out the rows instead.
     """
     options = options or ReadOptions()
+    many = [paths] if isinstance(paths, str | Path) else list(paths)
+    if len(many) == 1:
+        return in_order(_attendance_rows(many[0], options, treatments))
+    troubles: list[Trouble] = []
+    parts: list[pd.DataFrame] = []
+    for path in many:
+        try:
+            rows = _attendance_rows(path, options, treatments)
+        except DataError as error:
+            troubles += [in_file(trouble, Path(path).name) for trouble in error.troubles]
+            continue
+        offset = max((int(part["line"].max()) for part in parts if len(part)), default=0)
+        parts.append(rows.assign(file=Path(path).name, of_file=rows["line"], line=rows["line"] + offset))
+    if not troubles:
+        troubles = appointments_twice(pd.concat(parts, ignore_index=True))
+    if troubles:
+        raise DataError.of(troubles)
+    return in_order(pd.concat(parts, ignore_index=True))
+
+
+def _attendance_rows(path: str | Path, options: ReadOptions, treatments: pd.DataFrame | None) -> pd.DataFrame:
     log, mapping = Log(), options.mapping or Mapping()
     records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
     table = make_table(records, mapping, log=log)
@@ -180,11 +255,14 @@ def read_attendance(path: str | Path, *, options: ReadOptions | None = None) -> 
     if "attendance" not in keys and "attended" not in keys:
         raise refuse_without_attendance(path)
     _require_case_and_order(Reading(log=log, mapping=mapping, table=table, keys=keys))
+    refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers)
     if log.troubles:
         raise DataError.of(log.all_troubles())
-    rows = _appointment_rows(table, keys, options.date_format or mapping.date_format, log)
+    date_format = options.date_format or mapping.date_format
+    table = name_cases(table, keys, treatments=treatments, date_format=date_format, log=log).table
+    rows = _appointment_rows(table, keys, date_format, log)
     _stop_if_wrong(log, options)
-    return in_order(rows)
+    return rows
 
 
 def _appointment_rows(table: TextTable, keys: dict[str, Column], date_format: str, log: Log) -> pd.DataFrame:
@@ -306,6 +384,10 @@ def _finish(reading: Reading, settled: Settled) -> Loaded:
         rejected=log.rejected(),
         notes=tuple(log.notes),
         mapping=reading.mapping,
+        cases=reading.cases,
+        cells=treatment_cells(reading.table, reading.keys),
+        outcome_flags=flags_of(settled.forms),
+        synthetic=says_synthetic(reading.table),
     )
 
 

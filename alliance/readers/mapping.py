@@ -11,7 +11,10 @@ from typing import Any
 
 from alliance.errors import DataError, StoreError, unknown_name
 
-ROLES = ("case", "session", "date", "therapist", "rater", "scale", "attendance", "attended", "item", "value")
+ROLES = (
+    "case", "episode", "session", "date", "therapist", "rater", "scale", "attendance", "attended", "item",
+    "value", "external_not_on_track",
+)  # fmt: skip
 DATE_FORMATS = ("ymd", "dmy", "mdy")
 
 

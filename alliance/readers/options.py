@@ -13,7 +13,8 @@ class ReadOptions:
     """How a file is to be read where it does not say so itself.
 
     `missing` are codes for an unanswered item; `on_error` is to refuse the file ("stop") or to leave out
-    what cannot be used ("drop"); `keep` chooses between forms that are there twice and differ.
+    what cannot be used ("drop"); `keep` chooses between forms that are there twice and differ;
+    `allow_identifiers` reads a file although columns of it may say who a person is.
     """
 
     mapping: Mapping | None = None
@@ -23,3 +24,4 @@ class ReadOptions:
     date_format: Literal["ymd", "dmy", "mdy"] | None = None
     sheet: str | None = None
     encoding: str | None = None
+    allow_identifiers: bool = False

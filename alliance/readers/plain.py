@@ -15,7 +15,9 @@ from alliance.errors import DataError
 from alliance.frames import KEYS
 from alliance.readers.answers import MISSING_WORDS, number_of
 from alliance.readers.columns import Column, find_keys
+from alliance.readers.episodes import name_cases
 from alliance.readers.forms import BAD_DATE, BAD_SESSION, CONFLICT, NO_CASE, NO_DATE, NO_SESSION, SIDES
+from alliance.readers.identifiers import refuse_identifiers
 from alliance.readers.mapping import Mapping, plain
 from alliance.readers.options import ReadOptions
 from alliance.readers.problems import Kind, Log, counted, listed, places
@@ -113,16 +115,21 @@ def read_series(
     keys = find_keys(table.names, mapping, log=log)
     places_of = {name: _place(table, name, log) for name in (*columns, *texts)}
     _require_keys(table, keys, log)
+    used = (*columns, *texts)
+    refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers, used=used)
     if log.troubles:
         raise DataError.of(log.all_troubles())
-    rows = _keys(table, keys, options.date_format or mapping.date_format, mapping, log)
+    date_format = options.date_format or mapping.date_format
+    if "episode" in keys and keys["episode"].name not in used:
+        table = name_cases(table, keys, treatments=None, date_format=date_format, log=log).table
+    rows = _keys(table, keys, date_format, mapping, log)
     missing = {plain(code) for code in (*mapping.missing, *options.missing)}
     for name in columns:
         cells = table.columns[places_of[name]]
         rows[name] = _numbers(cells, rows, name, missing, (low, high), log)
     for name in texts:
         rows[name] = table.columns[places_of[name]]
-    rows = _settled(rows, (*columns, *texts), keep=options.keep, log=log)
+    rows = _settled(rows, used, keep=options.keep, log=log)
     if log.troubles or (options.on_error == "stop" and log.problems):
         raise DataError.of(log.all_troubles())
     return PlainScores(frame=_ordered(rows, columns, texts), notes=tuple(log.notes))

@@ -93,6 +93,12 @@ def empty_rejected() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "object")) for name in REJECTED})
 
 
+def in_file(trouble: Trouble, name: str) -> Trouble:
+    """Return the trouble with the name of the file at every place."""
+    where = tuple(f"{name}, {place}" for place in trouble.where) or (name,)
+    return Trouble(what=trouble.what, where=where, hint=trouble.hint, shown=trouble.shown)
+
+
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Return the number with its noun.
 

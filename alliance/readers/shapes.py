@@ -26,7 +26,16 @@ from alliance.readers.times import read_sessions
 
 Array = np.ndarray[Any, Any]
 
-KEY_ROLES = ("case", "session", "date", "therapist", "rater", "attendance", "attended")
+KEY_ROLES = (
+    "case",
+    "session",
+    "date",
+    "therapist",
+    "rater",
+    "attendance",
+    "attended",
+    "external_not_on_track",
+)
 
 ANSWER_TWICE = Kind(
     label="item answered twice",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -49,26 +50,29 @@ class TextTable:
         return replace(self, columns=columns, lines=self.lines[rows], tail=self.tail[rows])
 
 
-def make_table(records: Records, mapping: Mapping, *, log: Log) -> TextTable:
-    """Return the table in `records`: header found, title lines, question texts and blank rows left out."""
+def make_table(records: Records, mapping: Mapping, *, log: Log, names: Collection[str] = ()) -> TextTable:
+    """Return the table in `records`: header found, title lines, question texts and blank rows left out.
+
+    `names` are names of columns that are to be expected, beside those of forms.
+    """
     log.notes.extend(records.notes)
-    place = _header_place(records, mapping)
-    names = tuple(header_names(records.rows[place]))
-    if names and not records.rows[place][0].strip().endswith(names[0]):
+    place = _header_place(records, mapping, names)
+    header = tuple(header_names(records.rows[place]))
+    if header and not records.rows[place][0].strip().endswith(header[0]):
         log.note("the column names are code and text: the code was used")
     if any(any(cell.strip() for cell in row) for row in records.rows[:place]):
         log.note(f"the header was found in line {records.lines[place]}; what stands above it was not read")
     first = _skip_question_texts(records, place + 1, log)
     rows, lines = records.rows[first:], np.array(records.lines[first:], dtype=np.int64)
     widths = _widths(rows, padded=records.padded)
-    _refuse_long_rows(rows, widths, lines, len(names), log)
-    columns = tuple(stripped(column) for column in _transpose(rows, len(names)))
+    _refuse_long_rows(rows, widths, lines, len(header), log)
+    columns = tuple(stripped(column) for column in _transpose(rows, len(header)))
     blank = _blank_rows(columns, len(rows))
     table = TextTable(
-        names=names,
+        names=header,
         columns=columns,
         lines=lines,
-        tail=_tail(widths < len(names), blank),
+        tail=_tail(widths < len(header), blank),
         header_line=records.lines[place],
         records=records,
     )
@@ -76,6 +80,12 @@ def make_table(records: Records, mapping: Mapping, *, log: Log) -> TextTable:
         what = "the file has a header and no rows below it"
         log.trouble(what, hint="export it again, with one row for each form")
     return fill_down(table.take(~blank), mapping.fill_down, log)
+
+
+def says_synthetic(table: TextTable) -> bool:
+    """Return whether a column `synthetic` of the file says that its rows are."""
+    names = [name.casefold() for name in table.names]
+    return "synthetic" in names and bool((table.columns[names.index("synthetic")] == "true").any())
 
 
 def stripped(column: Array) -> Array:
@@ -100,7 +110,7 @@ def fill_down(table: TextTable, names: tuple[str, ...], log: Log) -> TextTable:
     return replace(table, columns=tuple(columns))
 
 
-def _header_place(records: Records, mapping: Mapping) -> int:
+def _header_place(records: Records, mapping: Mapping, expected: Collection[str]) -> int:
     if mapping.header_row is not None:
         return _place_of_line(records, mapping.header_row)
     nonblank = (place for place, row in enumerate(records.rows) if any(cell.strip() for cell in row))
@@ -108,7 +118,7 @@ def _header_place(records: Records, mapping: Mapping) -> int:
     if not filled:
         message = "the file holds no rows"
         raise DataError(message, hint="export it again, with a header and one row for each form")
-    counts = {place: recognised(records.rows[place], mapping) for place in filled}
+    counts = {place: recognised(records.rows[place], mapping, also=expected) for place in filled}
     best = max(counts, key=lambda place: (counts[place], -place))
     if counts[best] >= _SURE_HEADER:
         return best

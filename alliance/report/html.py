@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from alliance.report import chart, words
+from alliance.report import chart, pages, words
 from alliance.report.view import StudyView
 
 if TYPE_CHECKING:
@@ -29,22 +28,22 @@ def page(view: StudyView) -> str:
         the data is escaped, without control characters. The page asks the
         browser to refuse every script and every request.
     """
-    source = resources.files("alliance").joinpath("report", TEMPLATE).read_text(encoding="utf-8")
-    return _environment().from_string(source).render(view=view, footer=view.footer or words.FOOTER)
+    cases = list(enumerate(view.cases, start=1))
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            view=view,
+            review=[entry for entry in cases if entry[1].level == "REVIEW"],
+            more=[entry for entry in cases if entry[1].level != "REVIEW"],
+            footer=view.footer or words.FOOTER,
+        )
+    )
 
 
 def _environment() -> Environment:
-    """Return the template environment: everything escaped, an unknown name an error."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_shown,
-    )
+    """Return the environment of pages, with the words and charts of a study."""
+    environment = pages.environment()
     environment.globals.update(
         charts=chart.charts,
         frame=chart,
@@ -56,10 +55,6 @@ def _environment() -> Environment:
         when=words.when,
         size=words.size,
         count=words.count,
+        counts=words.counts,
     )
     return environment
-
-
-def _shown(value: object) -> object:
-    """Take control characters out of every text that reaches the page."""
-    return words.clean(value) if isinstance(value, str) else value

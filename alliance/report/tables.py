@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 1 << 16
 TEXTS = frozenset(
     {
         *("scale", "case", "therapist", "rater", "note", "subscale", "method", "finding", "severity"),
-        *("reason", "outcome", "level", "reasons", "not_evaluable", "basis", "prompts"),
+        *("reason", "outcome", "level", "reasons", "not_evaluable", "basis", "prompts", "seen"),
         *("item", "value", "problem", "key"),
     }
 )

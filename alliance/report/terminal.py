@@ -133,23 +133,27 @@ def _wide_pieces(word: str, room: int) -> Iterator[tuple[str, int]]:
 
 def _styled(lines: list[str], level: str) -> list[str]:
     """Colour the mark and the word of a level at the start of its first line."""
+    head = str(LEVELS[level])
+    return [styled_word(head, STYLES[level]) + lines[0].removeprefix(head), *lines[1:]]
+
+
+def styled_word(text: str, style: str) -> str:
+    """Return `text` with the ANSI codes of a style around it."""
     from rich.color import ColorSystem
     from rich.style import Style
 
-    head = str(LEVELS[level])
-    style = Style.parse(STYLES[level]).render(head, color_system=ColorSystem.STANDARD)
-    return [style + lines[0].removeprefix(head), *lines[1:]]
+    return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
 
 
 def _items(view: StudyView, limit: int) -> Iterator[Item]:
     """Yield everything there is to print, in order; an empty item is an empty line."""
-    listed, hidden = _listed(view.cases, limit)
+    listed, more = split(view.cases, limit)
     yield from _header(view)
     for case in listed:
         yield Item("")
         yield from _case(case)
     yield Item("")
-    yield from _hidden(hidden, view.n_hidden)
+    yield from hidden(more, view.n_hidden)
     yield from (Item(note, "Note: ", "  ") for note in view.notes)
     yield from (Item(line) for line in view.footer or FOOTER)
 
@@ -170,7 +174,7 @@ def _level_count(level: Level, view: StudyView) -> str:
     return f"{view.counts.get(level.name, 0):,} {level.word}"
 
 
-def _listed(cases: Iterable[CaseView], limit: int) -> tuple[list[CaseView], list[CaseView]]:
+def split(cases: Iterable[CaseView], limit: int) -> tuple[list[CaseView], list[CaseView]]:
     """Split the cases into listed and counted: every REVIEW is listed, others while there is room."""
     everyone = list(cases)
     room = max(limit - sum(case.level == "REVIEW" for case in everyone), 0)
@@ -183,6 +187,10 @@ def _case(case: CaseView) -> Iterator[Item]:
     """Yield one case: level, where it stands, its rupture, and one entry for each reason."""
     about = f"case {case.case}, {when(case)}: {basis(case)}, {points(case)}"
     yield Item(about, f"{LEVELS[case.level]}  ", "   ", case.level)
+    if case.seen:
+        yield Item(case.seen, "   ", "     ")
+    if case.model:
+        yield Item(case.model, "   ", "     ")
     yield Item(rupture(case), "   ", "   ")
     latest = {flag.rater: flag for flag in case.flags if flag.finding == "rupture"}
     for rater, flag in latest.items():
@@ -197,14 +205,14 @@ def _case(case: CaseView) -> Iterator[Item]:
         yield Item(case.basis, "   basis: ", "     ")
 
 
-def _hidden(hidden: list[CaseView], n_elsewhere: int) -> Iterator[Item]:
+def hidden(more: list[CaseView], n_elsewhere: int) -> Iterator[Item]:
     """Yield how many cases are not listed, never leaving one uncounted."""
-    if hidden:
-        yield Item(f"{count(len(hidden), 'more case')} not listed: {counts(c.level for c in hidden)}.")
-        unhealed = [case.case for case in hidden if "so far" in case.rupture]
+    if more:
+        yield Item(f"{count(len(more), 'more case')} not listed: {counts(c.level for c in more)}.")
+        unhealed = [case.case for case in more if "so far" in case.rupture]
         if unhealed:
             yield Item(f"{', '.join(unhealed)}.", "Ruptures not repaired so far among them: ", "  ")
     if n_elsewhere:
         yield Item(f"{count(n_elsewhere, 'further case')} in the study, outside this list.")
-    if hidden or n_elsewhere:
+    if more or n_elsewhere:
         yield Item("")

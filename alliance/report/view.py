@@ -41,6 +41,8 @@ class CaseView:
 
     `level` is REVIEW, WATCH, INSUFFICIENT_DATA or NO_FLAG. `rupture` is one short sentence on the latest
     rupture or its absence ("rupture at session 7, repaired at session 9", "none", "not enough data: 2 of 3").
+    `seen` says when somebody acknowledged what fired, and why; empty = nobody, or something new fired since.
+    `model` is what a fitted model says, in one sentence; empty = there is none, or it has no answer.
     """
 
     case: str
@@ -58,6 +60,8 @@ class CaseView:
     flags: tuple[FlagView, ...] = ()
     series: tuple[SeriesView, ...] = ()
     missed_before: tuple[int, ...] = ()
+    seen: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from alliance.report.view import CaseView, StudyView
 FOOTER = (
     "NO FLAG does not mean low risk. Most clients flagged do not drop out.",
     "A level is a reason for a conversation about how the work is going, not a forecast about a person.",
+    "Possible topics: goals; practical barriers; expectations. What is done is for the clinician to choose.",
     "Risk of harm is not assessed here. Not for diagnosis, treatment selection or crisis detection.",
 )
 

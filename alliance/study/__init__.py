@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.courses import MAX_GAP_DAYS
-from alliance.dropout.instrument import Instrument, instrument_of, local_sem
+from alliance.dropout import Norms
+from alliance.dropout.ends.fates import NO_FATES, Fates
+from alliance.dropout.model.bundle import Bundle
+from alliance.dropout.model.listing import told
+from alliance.dropout.seen import read_log, told_snoozes
+from alliance.dropout.verdicts import NO_ATTENDANCE, told_budget
 from alliance.errors import DataError, UsageError
-from alliance.frames import EPISODES, FLAGS, KEYS, REJECTED, RISK, Forms
+from alliance.frames import EPISODES, FLAGS, KEYS, REJECTED, Forms
 from alliance.report.files import OutputFolder
 from alliance.report.tables import WRITERS, TableFile
 from alliance.report.view import StudyView
@@ -23,6 +28,8 @@ from alliance.rupture.chance import Chance, chance
 from alliance.rupture.findings import episode_columns, flag_columns
 from alliance.scale import Scale
 from alliance.study import risks
+from alliance.study.beside import beside_of, fates_in, read_treatments_of
+from alliance.study.instrument import instrument_for
 from alliance.study.judging import Judge, judge_of
 from alliance.study.manifest import manifest_of, manifest_text
 from alliance.study.passes import Spill, Tally, forms_of, score_forms
@@ -48,16 +55,19 @@ class Request:
     `scale` is None when the file names its forms itself. `methods` are the rupture methods; reports are
     drawn from the first online one, tables hold all; `settings` are their parameters, `prior` is what an
     earlier run knew of the caseload. `sd`, `reliability` and `within_sd` are about the total, for the
-    rupture methods; `sem` is the standard error of measurement for the dropout rules. `inclusive` says
-    whether the form's cut-off itself counts as low, if not as the definition says; `today` is the day of
-    the list, for the prompt on a missing next appointment.
+    rupture methods; `sem` is the standard error of measurement for the dropout rules, `norms` are their local
+    norms, made of the data if left out, and `seen` is the log of acknowledgements. `inclusive` says whether
+    the form's cut-off itself counts as low, if not as the definition says; `today` is the day of the list,
+    for the prompt on a missing next appointment and for acknowledgements that end. `episodes` are files that
+    say how treatments stand, and `model` is a fitted model of dropout, which orders the list if it may.
     """
 
     path: Path
     scale: Scale | None
     folders: tuple[Path, ...] = ()
     read: ReadOptions | None = None
-    attendance: Path | None = None
+    attendance: tuple[Path, ...] = ()
+    episodes: tuple[Path, ...] = ()
     methods: tuple[str, ...] = ("predictive-limit",)
     settings: Mapping[str, Any] = field(default_factory=dict)
     prior: Frozen | None = None
@@ -66,6 +76,9 @@ class Request:
     reliability: float | None = None
     within_sd: float | None = None
     sem: float | None = None
+    norms: Norms | None = None
+    seen: Path | None = None
+    model: Bundle | None = None
     inclusive: bool | None = None
     today: date | None = None
     to: str = "csv"
@@ -147,6 +160,8 @@ class _Run:
     notes: tuple[str, ...]
     lane: str
     appointments: Any = None
+    outcome_flags: Any = None
+    fates: Fates = NO_FATES
     synthetic: bool = False
 
 
@@ -169,15 +184,17 @@ def _first_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Pr
 def _plain_layout(request: Request) -> Any:
     from alliance.readers.fast import Odd, plain_layout
 
-    if request.scale is None or request.attendance is not None or not _is_default(request.read):
+    beside = request.attendance or request.episodes or request.model is not None
+    if request.scale is None or beside or not _is_default(request.read):
         raise Odd("options of its own")
     if request.path.suffix.lower() not in {".csv", ".tsv", ".txt"} or not request.path.is_file():
         raise Odd("a file that is no plain text")
-    return plain_layout(request.path, request.scale)
+    allow = request.read is not None and request.read.allow_identifiers
+    return plain_layout(request.path, request.scale, allow_identifiers=allow)
 
 
 def _is_default(options: ReadOptions | None) -> bool:
-    return options is None or replace(options, on_error="stop") == type(options)()
+    return options is None or replace(options, on_error="stop", allow_identifiers=False) == type(options)()
 
 
 def _plain_blocks(request: Request, layout: Any) -> Iterator[Forms]:
@@ -194,14 +211,14 @@ def _require_scale(request: Request) -> Scale:
 
 
 def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str) -> _Run:
-    from alliance.readers import ReadOptions, load, read_attendance
+    from alliance.readers import ReadOptions, load
 
     options = request.read or ReadOptions()
-    loaded = load(request.path, request.scale, options=options, folders=request.folders)
-    appointments = loaded.appointments if len(loaded.appointments) else None
-    if request.attendance is not None:
-        same = ReadOptions(date_format=options.date_format, on_error=options.on_error)
-        appointments = read_attendance(request.attendance, options=same)
+    treatments = read_treatments_of(request, options)
+    loaded = load(
+        request.path, request.scale, options=options, folders=request.folders, treatments=treatments
+    )
+    beside = beside_of(request, loaded, treatments, options)
     parts = [
         _Part(scale=loaded.scales[name], spill=spills.enter_context(Spill(out.folder)))
         for name in loaded.responses
@@ -216,7 +233,9 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
         parts=parts,
         notes=loaded.notes,
         lane=f"tolerant: {why}",
-        appointments=appointments,
+        appointments=beside.appointments,
+        fates=fates_in(loaded, beside),
+        outcome_flags=loaded.outcome_flags,
         synthetic=_says_synthetic(request.path),
     )
 
@@ -263,11 +282,10 @@ def _second_pass(request: Request, run: _Run, out: OutputFolder, tell: Progress)
     notes = [*run.notes, *(caution for part in run.parts for caution in part.scale.told)]
     part = _alliance_part(run, notes)
     judge_block = judge_of(request, part)
-    lists = risks.RiskList(
-        instrument=_instrument(request, part, notes), scale=part.scale, today=request.today
-    )
     booked = risks.appointments_of(run.appointments)
+    lists = _empty_list(request, run, part, booked, notes)
     _judge_blocks(request, booked, judge_block, lists, part.spill, out, tell)
+    notes += filter(None, [told_budget(lists.counts)])
     facts = Facts(
         source=request.path.name,
         n_forms=sum(each.tally.n_forms for each in run.parts),
@@ -322,7 +340,7 @@ def _judge_blocks(  # noqa: PLR0917  one caller: every part of a run
             lists.add(block, booked)
             tell("judging blocks", number + 1, len(spill))
     lists.add_absent(spill, booked)
-    with TableFile(out, "risk", list(RISK), to=request.to) as table:
+    with TableFile(out, "risk", list(lists.columns), to=request.to) as table:
         table.write(lists.columns)
 
 
@@ -340,18 +358,25 @@ def _alliance_part(run: _Run, notes: list[str]) -> _Part:
     return chosen
 
 
-def _instrument(request: Request, part: _Part, notes: list[str]) -> Instrument:
-    """Return what the dropout rules may compare with; an error of measurement made from the data is told."""
-    instrument = instrument_of(part.scale, sem=request.sem, inclusive=request.inclusive)
-    rater = part.scale.perspective
-    derived = local_sem(part.tally.spread(rater)) if rater in part.tally.spreads else None
-    if instrument.sem is not None or not derived:
-        return instrument
-    notes.append(
-        f"the standard error of measurement for the risk rules, {derived:.3g}, is derived from this "
-        "caseload's neighbouring sessions; it holds real change, so the limits are wide"
+def _empty_list(
+    request: Request, run: _Run, part: _Part, booked: risks.Booked | None, notes: list[str]
+) -> risks.RiskList:
+    """Return the risk list before any case is judged; what its reader must know is added to `notes`."""
+    instrument, norms = instrument_for(request, part, booked, notes)
+    log = None if request.seen is None else read_log(request.seen)
+    notes += [] if booked else [NO_ATTENDANCE]
+    notes += told_snoozes(log or (), request.today)
+    notes += [] if request.model is None else [told(request.model)]
+    return risks.RiskList(
+        instrument=instrument,
+        scale=part.scale,
+        today=request.today,
+        norms=norms,
+        log=log,
+        flags=risks.OutcomeFlags.of(run.outcome_flags),
+        fates=run.fates,
+        model=request.model,
     )
-    return replace(instrument, sem=derived)
 
 
 def _chances(part: _Part, judge_block: Judge) -> dict[str, Chance]:

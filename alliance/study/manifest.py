@@ -14,6 +14,7 @@ from alliance import __version__
 from alliance.rupture import Frozen, Run
 
 if TYPE_CHECKING:
+    from alliance.dropout.model.bundle import Bundle
     from alliance.rupture.chance import Chance
     from alliance.study import Request, _Part
     from alliance.study.judging import Judge
@@ -39,7 +40,7 @@ def manifest_of(
     return {
         "alliance_version": __version__,
         "schema": 1,
-        "inputs": [_file(path) for path in (request.path, request.attendance) if path is not None],
+        "inputs": [_file(path) for path in _inputs(request)],
         "reader": lane,
         "read_options": _read_options(request),
         "scales": [
@@ -57,12 +58,28 @@ def manifest_of(
         "risk": {
             "rules": "DRF-1",
             "instrument": _instrument(risks),
+            "norms": None if risks.norms is None else risks.norms.as_json(),
+            "levels": risks.counts,
+            "model": None if risks.model is None else _model(risks.model),
             "today": None if risks.today is None else risks.today.isoformat(),
         },
         "counts": {"cases": len(risks.where), "forms": facts.n_forms},
         "synthetic": facts.synthetic,
         "outputs": outputs,
     }
+
+
+def _inputs(request: Request) -> list[Path]:
+    return [
+        request.path,
+        *request.attendance,
+        *request.episodes,
+        *([] if request.seen is None else [request.seen]),
+    ]
+
+
+def _model(model: Bundle) -> dict[str, Any]:
+    return {"sha256": model.sha256, "status": model.status, "created": model.content["created"]}
 
 
 def _method(run: Run, chance: Chance | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -9,9 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from alliance.dropout import Instrument, Ratings, risk_arrays, risk_columns, sides, visits_of
-from alliance.dropout.verdicts import LEVELS, percentiles, triage_order
-from alliance.dropout.visits import ATTENDED, Appointments
+from alliance.dropout import (
+    Instrument,
+    Norms,
+    NormTally,
+    Ratings,
+    risk_arrays,
+    risk_columns,
+    sides,
+    visits_of,
+)
+from alliance.dropout.ends.fates import NO_FATES, Fates
+from alliance.dropout.model.bundle import Bundle
+from alliance.dropout.model.listing import (
+    MODEL_COLUMNS,
+    Opinion,
+    level_codes,
+    may_order,
+    model_order,
+    opinion,
+    with_opinion,
+)
+from alliance.dropout.seen import Entry, seen
+from alliance.dropout.verdicts import LEVELS, fired_in, percentiles, triage_order
+from alliance.dropout.visits import ATTENDED, Appointments, Visits
 from alliance.frames import ATTENDANCE, RISK
 from alliance.scale import Scale
 from alliance.study.passes import Block, Spill
@@ -63,30 +85,73 @@ def appointments_of(frame: Any) -> Booked | None:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutcomeFlags:
+    """The flags of an outcome system, by case and session: 1 = not on track, 0 = on track."""
+
+    table: dict[tuple[str, int], float]
+
+    @classmethod
+    def of(cls, frame: Any) -> OutcomeFlags | None:
+        """Return a frame `case session not_on_track`; None where no flag was imported."""
+        if frame is None or not len(frame):
+            return None
+        keys = zip(frame["case"].tolist(), frame["session"].tolist(), strict=True)
+        return cls(table=dict(zip(keys, frame["not_on_track"].astype(float).tolist(), strict=True)))
+
+    def at(self, block: Block) -> Array:
+        """Return the flag of each form of a block, NaN = none."""
+        keys = zip(block.cases[block.case].tolist(), block.session.tolist(), strict=True)
+        return np.array([self.table.get(key, np.nan) for key in keys], dtype=float)
+
+
+def ratings_of(block: Block, scale: Scale, flags: OutcomeFlags | None = None) -> Ratings:
+    """Return the forms of a block as the risk rules read them."""
+    return Ratings(
+        case=block.case,
+        session=block.session,
+        rating=block.scores["total"],
+        side=sides(np.array(block.raters), scale.perspective)[block.rater],
+        date=block.date,
+        not_on_track=None if flags is None else flags.at(block),
+        parts={name: block.scores[name] for name in scale.subscales},
+    )
+
+
+def norms_of(spill: Spill, scale: Scale, booked: Booked | None, *, high: float) -> Norms:
+    """Return the local norms of all blocks together; the same in whatever blocks the cases come."""
+    tally = NormTally(parts=tuple(scale.subscales))
+    for number in range(len(spill)):
+        block = spill.block(number)
+        given = booked.of(block.cases.tolist()) if booked else None
+        tally.add(visits_of(ratings_of(block, scale), given, n_cases=len(block.cases)))
+    return tally.norms(scale.id, high=high)
+
+
 @dataclass(kw_only=True)
 class RiskList:
     """Verdicts of all cases, in the order of the file until `order` is asked for.
 
-    `where` holds block and place of every case; block -1 is a case without any form.
+    `where` holds block and place of every case; block -1 is a case without any form. `norms` are the local
+    norms in the instrument, None without; `log` the acknowledgements, None without a log; `fates` how the
+    treatments stand. A `model` has its columns beside the rules', and orders the list if it may.
     """
 
     instrument: Instrument
     scale: Scale
     today: date | None = None
+    norms: Norms | None = None
+    log: tuple[Entry, ...] | None = None
+    flags: OutcomeFlags | None = None
+    fates: Fates = NO_FATES
+    model: Bundle | None = None
     parts: list[dict[str, Array]] = field(default_factory=list)
     where: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, block: Block, booked: Booked | None) -> None:
         """Judge the cases of one block."""
-        names = block.cases.tolist() if booked else []
-        ratings = Ratings(
-            case=block.case,
-            session=block.session,
-            rating=block.scores["total"],
-            side=self._sides(block),
-            date=block.date,
-        )
-        self._judge(ratings, booked.of(names) if booked else None, block.cases, number=len(self.parts))
+        given = booked.of(block.cases.tolist()) if booked else None
+        self._judge(ratings_of(block, self.scale, self.flags), given, block.cases, number=len(self.parts))
 
     def add_absent(self, spill: Spill, booked: Booked | None) -> None:
         """Judge the cases that have appointments but not a single form."""
@@ -105,38 +170,79 @@ class RiskList:
 
     @cached_property
     def columns(self) -> dict[str, Array]:
-        """The Risk table in triage order; to be asked for once every case is in."""
-        return {name: values[self.order] for name, values in self._merged.items()}
+        """The Risk table in triage order; to be asked for once every case is in.
+
+        With a log of acknowledgements it has the column `seen`.
+        """
+        columns = {name: values[self.order] for name, values in self._merged.items()}
+        return columns if self.log is None else {**columns, "seen": seen_texts(columns, self.log, self.today)}
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many cases there are at each level."""
+        return {level: int((self._merged["level"] == level).sum()) for level in LEVELS}
 
     @cached_property
     def order(self) -> Array:
         """The cases in triage order, as places in the order of the file."""
         table = self._merged
-        return triage_order(_codes(table["level"]), table["points"], table["percentile"], table["session"])
+        rules = "rules_level" if self.model is not None else "level"
+        order = triage_order(
+            level_codes(table[rules]), table["points"], table["percentile"], table["session"]
+        )
+        if not self.orders:
+            return order
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        return model_order(level_codes(table["level"]), table["p_next"], rank)
 
-    def _sides(self, block: Block) -> Array:
-        return sides(np.array(block.raters), self.scale.perspective)[block.rater]
+    @property
+    def orders(self) -> bool:
+        """Whether a model orders the list."""
+        return self.model is not None and may_order(self.model)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the table, the one of acknowledgements not counted."""
+        return (*RISK, *(MODEL_COLUMNS if self.model is not None else ()))
 
     def _judge(
         self, ratings: Ratings, appointments: Appointments | None, cases: Array, *, number: int
     ) -> None:
         visits = visits_of(ratings, appointments, n_cases=len(cases))
+        visits = visits.with_fates(cases, ended=self.fates.ended, to_confirm=self.fates.to_confirm)
         verdicts = risk_arrays(visits, self.instrument, today=self.today)
         columns = risk_columns(verdicts, np.arange(len(cases)))
         columns["case"] = cases
         columns["key"] = np.full(len(cases), self.scale.status, dtype=object)
-        self.parts.append({name: columns[name] for name in RISK})
+        if self.model is not None:
+            columns = with_opinion(columns, self._opinion(self.model, visits, cases))
+        self.parts.append({name: columns[name] for name in self.names})
         self.where += [(number, place) for place in range(len(cases))]
+
+    def _opinion(self, model: Bundle, visits: Visits, cases: Array) -> Opinion:
+        planned = [self.fates.planned.get(case, np.nan) for case in cases.astype(str).tolist()]
+        return opinion(
+            model,
+            visits,
+            instrument=self.scale.id,
+            scoring_version=self.scale.sha256,
+            planned=np.array(planned, dtype=float),
+        )
 
     @cached_property
     def _merged(self) -> dict[str, Array]:
-        merged = {name: np.concatenate([part[name] for part in self.parts]) for name in RISK}
+        merged = {name: np.concatenate([part[name] for part in self.parts]) for name in self.names}
         merged["percentile"] = percentiles(merged["last_rating"].astype(float))
         return merged
 
 
-def _codes(levels: Array) -> Array:
-    code = np.zeros(len(levels), dtype=np.int64)
-    for place, name in enumerate(LEVELS):
-        code[levels == name] = place
-    return code
+def seen_texts(columns: Mapping[str, Array], log: Sequence[Entry], today: date | None) -> Array:
+    """Return what stands beside each verdict of a Risk table: when it was acknowledged; empty = not."""
+    texts = np.full(len(columns["case"]), "", dtype=object)
+    logged = {entry.case for entry in log}
+    for place, case in enumerate(columns["case"].tolist()):
+        if case in logged:
+            entry = seen(log, case, fired_in(columns["reasons"][place]), today)
+            texts[place] = "" if entry is None else str(entry)
+    return texts

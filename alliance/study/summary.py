@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alliance.dropout import LEVELS
+from alliance.dropout.verdicts import with_points
 from alliance.report.view import CaseView, FlagView, SeriesView, StudyView
 from alliance.rupture import Run
 from alliance.rupture.chance import Chance
@@ -41,7 +41,7 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Story:
+class Story:
     """What the method said about one case: its findings, its courses, and the latest in one line."""
 
     flags: tuple[FlagView, ...] = ()
@@ -56,26 +56,26 @@ def view_of(
     columns = risks.columns
     shown = [risks.where[place] for place in risks.order[:SHOWN]]
     within = [place for place, where in enumerate(shown) if where[0] >= 0]
-    stories: dict[int, _Story] = {}
+    stories: dict[int, Story] = {}
     for places, block in chosen(spill, [shown[place] for place in within]):
         found = _stories(judge(block), block, judge.scale)
         stories |= {within[place]: found[number] for number, place in enumerate(places)}
-    general = _lacking_everywhere(columns)
+    general = lacking_everywhere(columns)
     return StudyView(
         source=facts.source,
         forms=", ".join(_form(scale) for scale in facts.scales),
         synthetic=facts.synthetic,
         n_cases=len(risks.where),
         n_forms=facts.n_forms,
-        counts={level: int((columns["level"] == level).sum()) for level in LEVELS},
+        counts=risks.counts,
         prevalence=_prevalence(facts.chances),
         methods=(
             *(_method(run) for run in judge.runs),
             "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability.",
         ),
-        notes=(*facts.notes, *([f"not evaluable for any case: {'; '.join(general)}"] if general else [])),
+        notes=(*facts.notes, *told_lacking(general)),
         cases=tuple(
-            _case(columns, place, stories.get(place, _Story()), general, booked)
+            case_view(columns, place, story=stories.get(place, Story()), general=general, booked=booked)
             for place in range(len(shown))
         ),
         n_hidden=len(risks.where) - len(shown),
@@ -104,16 +104,27 @@ def _method(run: Run) -> str:
     return f"Ruptures: {about} ({priors}).{warning}"
 
 
-def _lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
+def lacking_everywhere(columns: Mapping[str, Array]) -> tuple[str, ...]:
     """Return what could not be evaluated for any case with a rating: told once, not case by case."""
     rated = set(columns["not_evaluable"][columns["n_ratings"] > 0])
     lists = [_split(text) for text in sorted(rated)]
     return tuple(entry for entry in lists[0] if all(entry in each for each in lists)) if lists else ()
 
 
-def _case(
-    columns: Mapping[str, Array], place: int, story: _Story, general: tuple[str, ...], booked: Booked | None
+def told_lacking(general: tuple[str, ...]) -> list[str]:
+    """Return the note on what could not be evaluated for any case, or none."""
+    return [f"not evaluable for any case: {'; '.join(general)}"] if general else []
+
+
+def case_view(
+    columns: Mapping[str, Array],
+    place: int,
+    *,
+    story: Story,
+    general: tuple[str, ...] = (),
+    booked: Booked | None = None,
 ) -> CaseView:
+    """Return one row of a Risk table as reports show it; what is `general` is not told case by case."""
     row = {name: values[place] for name, values in columns.items()}
     age = row["rating_age"]
     return CaseView(
@@ -121,7 +132,7 @@ def _case(
         session=int(row["session"]),
         level=str(row["level"]),
         points=int(row["points"]),
-        reasons=_split(row["reasons"]),
+        reasons=tuple(map(with_points, _split(row["reasons"]))),
         prompts=_split(row["prompts"]),
         not_evaluable=tuple(entry for entry in _split(row["not_evaluable"]) if entry not in general),
         basis="" if row["basis"] == "ratings" else str(row["basis"]),
@@ -132,7 +143,32 @@ def _case(
         flags=story.flags,
         series=story.series,
         missed_before=() if booked is None else booked.missed(str(row["case"])),
+        seen=str(row.get("seen", "")),
+        model=model_words(row) if "model" in row else "",
     )
+
+
+def model_words(row: Mapping[str, Any]) -> str:
+    """Return what a model says of a case in one sentence; empty where it has no answer.
+
+    >>> row = {"model": "validated", "p_next": 0.071, "p_3": 0.18, "model_why": "raises: session 2"}
+    >>> model_words({**row, "outside": "", "level": "REVIEW", "rules_level": "REVIEW"})
+    'model (validated): 7 % before the next session, 18 % within three; raises: session 2'
+    """
+    if not row["model"]:
+        return ""
+    parts = [f"{_percent(row['p_next'])} before the next session"]
+    if np.isfinite(row["p_3"]):
+        parts[0] += f", {_percent(row['p_3'])} within three"
+    parts += [text for text in (row["model_why"], row["outside"]) if text]
+    if row["level"] != row["rules_level"]:
+        parts.append(f"the rules alone: {row['rules_level']}")
+    return f"model ({row['model']}): {'; '.join(parts)}"
+
+
+def _percent(p: float) -> str:
+    """Return a probability in percent; below 1 % is not taken for none."""
+    return "below 1 %" if 100 * p < 1 else f"{100 * p:.0f} %"
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -143,13 +179,13 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _stories(judged: list[Judged], block: Block, scale: Scale) -> dict[int, _Story]:
+def _stories(judged: list[Judged], block: Block, scale: Scale) -> dict[int, Story]:
     """Return the story of every case of a block, by its place."""
     flags = flag_columns(judged, block.cases)
     cases = flags["case"].tolist()
     found = {}
     for place, name in enumerate(block.cases.tolist()):
-        found[place] = _Story(
+        found[place] = Story(
             flags=tuple(_flag(flags, row) for row, case in enumerate(cases) if case == name),
             series=tuple(series for each in judged for series in _series(each, place, scale)),
             rupture=_latest(judged, place, scale.perspective),

@@ -1,0 +1,55 @@
+"""What stands beside the forms of a study: appointments and treatments, from the same file or others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from alliance.dropout.ends.fates import NO_FATES, Fates, fates_of
+
+if TYPE_CHECKING:
+    from alliance.readers import Loaded, ReadOptions
+    from alliance.study import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Appointments, None where attendance is not known, and Treatments, None where nothing tells of them."""
+
+    appointments: Any = None
+    treatments: Any = None
+
+
+def read_treatments_of(request: Request, options: ReadOptions) -> Any:
+    """Return the Treatments of the files of episodes; None without such files."""
+    from alliance.readers import read_treatments
+
+    return read_treatments(request.episodes, options=_beside(options)) if request.episodes else None
+
+
+def beside_of(request: Request, loaded: Loaded, treatments: Any, options: ReadOptions) -> Beside:
+    """Return what stands beside the forms; without files of their own, what the study file says itself."""
+    from alliance.readers import read_attendance, treatments_of
+
+    appointments = loaded.appointments if len(loaded.appointments) else None
+    if request.attendance:
+        appointments = read_attendance(request.attendance, options=_beside(options), treatments=treatments)
+    if treatments is None:
+        treatments = treatments_of(loaded, date_format=options.date_format or "")
+    return Beside(appointments=appointments, treatments=treatments)
+
+
+def fates_in(loaded: Loaded, beside: Beside) -> Fates:
+    """Return how the treatments of the alliance form's cases stand."""
+    from alliance.scoring import score
+
+    form = next((each for each in loaded.scales.values() if each.measures_alliance), None)
+    if form is None or beside.treatments is None:
+        return NO_FATES
+    scores = score(loaded.responses[form.id], form)
+    return fates_of(scores, form, beside.treatments, beside.appointments)
+
+
+def _beside(options: ReadOptions) -> ReadOptions:
+    """Return the options for files beside the ratings: not the mapping, sheet or missing codes of these."""
+    return replace(options, mapping=None, sheet=None, missing=(), keep=None)
