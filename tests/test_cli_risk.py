@@ -115,6 +115,14 @@ def test_the_list_fits_eighty_columns_without_colour(command):
     assert done.out.replace("\n", " ").endswith("treatment selection or crisis detection. ")
 
 
+@pytest.mark.parametrize("format", ["table", "csv", "json", "md"])
+def test_no_output_gives_a_probability_or_blames_a_person(command, many, format):
+    done = command("risk", many, "--scale", "srs", "--format", format)
+    for text in (done.out, done.err):
+        assert not re.search(r"probab|will drop out|complian|resistan|likel", text, re.IGNORECASE)
+        assert not re.search(r"risk[^.(]{0,20}\d+ ?%|\d+ ?% ?(risk|dropout)", text, re.IGNORECASE)
+
+
 @pytest.mark.parametrize("format", ["csv", "json", "md"])
 def test_other_formats_end_with_the_same_sentences_on_standard_error(command, small, format):
     done = command("risk", small, "--scale", "srs", "--sem", "1.2", "--format", format)
@@ -429,9 +437,10 @@ def test_analyze_shows_it_in_every_output(command, small, log, tmp_path):
 def test_the_log_is_for_its_owner_and_grows(command, small, log):
     before = log.read_bytes()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    acknowledge(command, small, log, "C2", "--by", " JR ")
+    acknowledge(command, small, log, "C2", "--by", " JR ", reason=" phoned ")
     assert log.read_bytes().startswith(before)
-    assert json.loads(log.read_text(encoding="utf-8").splitlines()[1])["by"] == "JR"
+    added = json.loads(log.read_text(encoding="utf-8").splitlines()[1])
+    assert (added["by"], added["reason"]) == ("JR", "phoned")
 
 
 def test_a_log_that_was_changed_ends_with_the_code_of_the_store(command, small, log, tmp_path):
@@ -537,13 +546,29 @@ def test_the_flag_may_stand_on_the_form_of_the_outcome_system(command, tmp_path)
     file = write(
         tmp_path / "both.csv",
         "case,session,scale,q1,q2,q3,q4,external_not_on_track",
-        "C1,1,srs,9.5,9.5,9.5,9.5,",
+        "C1,1,srs,9.5,9.5,9.5,9.5,no",
         "C1,1,ors,5,5,5,5,yes",
     )
     listed = as_json(command("risk", file, "--sem", "1.2", "--format", "json"))["C1"]
     assert [each["id"] for each in listed["fired"]] == ["NOT_ON_TRACK"]
     done = command("analyze", file, "--sem", "1.2", "-o", tmp_path / "out")
     assert "NOT_ON_TRACK" in done.out
+
+
+def test_the_flag_stays_with_its_session_where_treatments_are_numbered_anew(command, tmp_path):
+    file = write(
+        tmp_path / "twice.csv",
+        "case,episode,session,q1,q2,q3,q4,external_not_on_track",
+        "C1,1,1,9.5,9.5,9.5,9.5,",
+        "C1,1,2,9.5,9.5,9.5,9.5,no",
+        "C1,2,3,9.5,9.5,9.5,9.5,",
+        "C1,2,4,9.5,9.5,9.5,9.5,yes",
+    )
+    listed = as_json(command("risk", file, "--scale", "srs", "--sem", "1.2", "--format", "json"))
+    assert {case: (row["session"], row["score"]) for case, row in listed.items()} == {
+        "C1/1": (2, 0),
+        "C1/2": (2, 1),
+    }
 
 
 def test_a_flag_that_is_no_yes_and_no_no_is_a_problem_of_the_file(command, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,12 @@ def says_ends(file: Path, source: Source, found: Inspection) -> bool:
 def ends_of_study(
     file: Path,
     source: Source,
-    *,
-    episodes: Sequence[Path] | None,
-    attendance: Sequence[Path] | None,
-    definition: str,
-    presumed: str,
+    ends: dict[str, Any],
 ) -> dict[str, Any] | None:
-    """Return what the data say of dropout as plain values; None if nothing says how treatments ended."""
+    """Return what the data say of dropout as plain values; None if nothing says how treatments ended.
+
+    `ends` are the options of the group TREATMENTS.
+    """
     from alliance.cli.treatments import load_study, outcome_of
     from alliance.dropout.ends.build import cohort_of, definitions_supported
     from alliance.dropout.ends.definitions import get_definition, settings_of
@@ -51,8 +50,9 @@ def ends_of_study(
     if str(file) == "-":
         message = "check reads standard input once, and needs a file to look at treatments too"
         raise UsageError(message, hint="write the ratings to a file")
-    chosen, settings = get_definition(definition), settings_of({"presumed": presumed})
-    data = load_study([file], source, episodes=episodes, attendance=attendance)
+    chosen = get_definition(ends["dropout_def"])
+    settings = settings_of({name: ends[name] for name in ("k", "grace_days", "presumed")})
+    data = load_study([file], source, episodes=ends["episodes"], attendance=ends["attendance"])
     if data.treatments is None:
         return None
     known: dict[str, Any] = {
@@ -60,15 +60,20 @@ def ends_of_study(
         "appointments": data.appointments,
         "settings": settings,
         "others": data.others,
-        "outcome": outcome_of(data),
+        "outcome": outcome_of(data, value=ends["rci"], source=ends["rci_source"]),
     }
     found = definitions_supported(data.scores, data.form, **known)
     supported = next(each for each in found.definitions if each.definition is chosen)
     table: list[dict[str, Any]] = []
     if supported.supported:
-        cohort = cohort_of(data.scores, data.form, definition=definition, **known)
+        cohort = cohort_of(data.scores, data.form, definition=chosen.id, **known)
         table = _periods(life_table_of(cohort))
-    return {**_values(found, data), "definition": definition, "presumed_as": presumed, "life_table": table}
+    return {
+        **_values(found, data),
+        "definition": chosen.id,
+        "presumed_as": settings["presumed"],
+        "life_table": table,
+    }
 
 
 def _values(found: Supports, data: StudyData) -> dict[str, Any]:

@@ -60,6 +60,9 @@ def risk(
     ] = None,
     seen: SeenOption = None,
     risk_model: RiskModelOption = None,
+    ongoing: Annotated[
+        bool, typer.Option("--ongoing", help="Leave out treatments that have ended on record.")
+    ] = False,
     today: TodayOption = None,
     srs_cutoff_style: CutoffStyleOption = "published",
     limit: LimitOption = 20,
@@ -90,6 +93,7 @@ def risk(
         _write_norms(write_norms, found.norms, force=force)
     if risk_model is not None:
         found = _with_model(found, risk_model)
+    found = _of_today(found, ongoing=ongoing)
     held, told = _holding(found, seen, day)
     _print(replace(found, notes=(*found.notes, *told)), held, day, format, limit=limit, quiet=quiet)
 
@@ -155,7 +159,8 @@ def acknowledge(
 class Found:
     """The verdicts on a file, the local norms they were made with, and what must be told of the list.
 
-    `said` is what a model says of the cases, `definition` the dropout definition it was built on.
+    `said` is what a model says of the cases, `definition` the dropout definition it was built on. `left_out`
+    are cases that are not listed.
     """
 
     data: StudyData
@@ -165,6 +170,15 @@ class Found:
     fates: Fates
     said: Opinion | None = None
     definition: str | None = None
+    left_out: frozenset[str] = frozenset()
+
+    def table(self) -> dict[str, Any]:
+        """Return the list, cases in its order."""
+        from alliance.dropout.model.listing import listed
+
+        columns = listed(self.judged, self.said)
+        kept = [case not in self.left_out for case in columns["case"].astype(str).tolist()]
+        return {name: values[kept] for name, values in columns.items()}
 
 
 def risk_of(
@@ -227,6 +241,18 @@ def _with_model(found: Found, path: Path) -> Found:
     )
     definition = bundle.content["definition"]["id"]
     return replace(found, said=said, definition=definition, notes=(*found.notes, told(bundle)))
+
+
+def _of_today(found: Found, *, ongoing: bool) -> Found:
+    """Return the verdicts without treatments that have ended on record, or a note that they are in."""
+    ended = found.fates.ended & frozenset(found.judged.cases.astype(str).tolist())
+    if ongoing:
+        return replace(found, left_out=ended)
+    if not ended:
+        return found
+    n = len(found.judged.cases)
+    note = f"{len(ended)} of {n} treatments have ended on record; --ongoing leaves them out"
+    return replace(found, notes=(*found.notes, note))
 
 
 def read_norms(path: Path | None) -> Norms | None:
@@ -346,10 +372,10 @@ def _columns(found: Found, held: Mapping[str, Entry] | None) -> dict[str, Any]:
     """Return the table of the list, cases in their order; with what was seen if there is a log."""
     import numpy as np
 
-    from alliance.dropout.model.listing import MODEL_COLUMNS, listed
+    from alliance.dropout.model.listing import MODEL_COLUMNS
     from alliance.frames import RISK
 
-    table = listed(found.judged, found.said)
+    table = found.table()
     columns = {name: table[name] for name in (*RISK, *(MODEL_COLUMNS if found.said is not None else ()))}
     if held is not None:
         seen = [str(held.get(str(case), "")) for case in columns["case"]]
@@ -359,7 +385,6 @@ def _columns(found: Found, held: Mapping[str, Entry] | None) -> dict[str, Any]:
 
 def _json(found: Found, held: Mapping[str, Entry] | None, today: date | None) -> list[dict[str, Any]]:
     from alliance import __version__
-    from alliance.dropout.model.listing import listed
     from alliance.dropout.records import risk_records
 
     form = found.data.form
@@ -369,12 +394,13 @@ def _json(found: Found, held: Mapping[str, Entry] | None, today: date | None) ->
         "instrument_id": form.id,
         "definition_id": found.definition,
     }
-    written = risk_records(found.judged, about=about, today=today, seen=held)
+    by_case = {
+        record["client"]: record for record in risk_records(found.judged, about=about, today=today, seen=held)
+    }
+    table = found.table()
     if found.said is None:
-        return written
+        return [by_case[case] for case in table["case"].astype(str).tolist()]
     place = {case: number for number, case in enumerate(found.judged.cases.astype(str).tolist())}
-    by_case = {record["client"]: record for record in written}
-    table = listed(found.judged, found.said)
     rows = zip(table["case"].astype(str), table["level"], table["rules_level"], strict=True)
     return [
         {**by_case[case], "level": level, "model": found.said.record(place[case], rules)}

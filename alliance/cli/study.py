@@ -15,16 +15,15 @@ from alliance.cli.options import (
     CHECKING,
     METHODS,
     READING,
+    TREATMENTS,
     AttendanceOption,
     CutoffStyleOption,
-    DropoutDefOption,
     EpisodesOption,
     FileArgument,
     GapOption,
     LimitOption,
     MethodsOption,
     NormsOption,
-    PresumedOption,
     PriorOption,
     QuietOption,
     ReliabilityOption,
@@ -45,8 +44,6 @@ from alliance.cli.output import Format, FormatOption, emit
 from alliance.cli.risk import read_norms
 from alliance.cli.screen import colour, encodes, progress, width
 from alliance.errors import UsageError
-
-__all__ = ["analyze", "check"]
 
 DATA_EXIT = 3
 NO_ENDS = "nothing says how treatments ended: --episodes FILE names a file that does"
@@ -160,19 +157,16 @@ def _emit_triage(result: Any, format: Format, *, seen: bool) -> None:
     emit(joined, columns=columns, format=format)
 
 
-@with_options(CHECKING)
+@with_options(CHECKING, TREATMENTS)
 def check(
     *,
     file: FileArgument,
     source: Source,
+    ends: dict[str, Any],
     write_map: Annotated[
         Path | None, typer.Option("--write-map", help="Draft a mapping into this file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing mapping.")] = False,
-    episodes: EpisodesOption = None,
-    attendance: AttendanceOption = None,
-    dropout_def: DropoutDefOption = "unilateral",
-    presumed: PresumedOption = "exclude",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Say what is in a file and everything that is wrong with it; change nothing.
@@ -192,19 +186,12 @@ def check(
         write_file(write_map, text.encode(), force=force)
         typer.echo(f"Mapping drafted: {write_map}. Look at every line, then use it with --map.", err=True)
     found = inspect(file, form, options=options, folders=folders)
-    ends = None
-    if not found.troubles and (episodes or attendance or says_ends(file, source, found)):
-        ends = ends_of_study(
-            file,
-            source,
-            episodes=episodes,
-            attendance=attendance,
-            definition=dropout_def,
-            presumed=presumed,
-        )
-        if ends is None:
+    told = None
+    if not found.troubles and (ends["episodes"] or ends["attendance"] or says_ends(file, source, found)):
+        told = ends_of_study(file, source, ends)
+        if told is None:
             typer.echo(f"note: {NO_ENDS}", err=True)
-    _print_inspection(found, ends, format)
+    _print_inspection(found, told, format)
 
 
 def _print_inspection(found: Any, ends: dict[str, Any] | None, format: Format) -> None:

@@ -14,7 +14,7 @@ from alliance.dropout.model.firth import flic
 from alliance.dropout.model.rows import NO_DAY, Rows
 from alliance.dropout.validation.metrics import oe as observed_over_expected
 from alliance.dropout.validation.metrics import slope as calibration_slope
-from alliance.errors import DataError
+from alliance.errors import DataError, UsageError
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +67,8 @@ def drift(bundle: Bundle, rows: Rows) -> Drift:
     """Return whether the model still fits rows it was not built on.
 
     From 50 new dropouts on: a calibration slope below 0.7 asks for the model to be put out of use; observed
-    over expected dropouts outside 0.8 to 1.25 asks for a new intercept. All limits are by design.
+    over expected dropouts outside 0.8 to 1.25 asks for a new intercept. All limits are by design. Nothing is
+    judged without statsmodels, which the slope needs.
 
     Parameters
     ----------
@@ -82,7 +83,11 @@ def drift(bundle: Bundle, rows: Rows) -> Drift:
         return Drift(action=UNKNOWN, text=text, n_rows=len(some), n_dropouts=n_dropouts)
     hazard = bundle.model.hazard(some)
     oe = observed_over_expected(some.y, hazard)
-    slope = calibration_slope(some.y, hazard)
+    try:
+        slope = calibration_slope(some.y, hazard)
+    except UsageError as lacking:
+        text = f"not judged on {n_dropouts} new dropouts: {lacking.troubles[0].what}"
+        return Drift(action=UNKNOWN, text=text, n_rows=len(some), n_dropouts=n_dropouts, oe=oe)
     action, text = _judged(oe, slope)
     return Drift(action=action, text=text, n_rows=len(some), n_dropouts=n_dropouts, oe=oe, slope=slope)
 

@@ -214,7 +214,7 @@ def _firth(columns: Array, y: Array, link: str, weights: Array | None) -> FirthF
 
 
 def _maximum_likelihood(columns: Array, y: Array, link: str, weights: Array | None) -> Array:
-    api = _statsmodels()
+    api = statsmodels("api", what="the estimator ml")
     families = api.families
     kind = families.links.Logit() if link == "logit" else families.links.CLogLog()
     with warnings.catch_warnings():
@@ -269,11 +269,18 @@ def _folds(clusters: Array, y: Array) -> list[Array]:
     return [each for each in masks if each.any() and 0 < y[~each].sum() < (~each).sum()]
 
 
-def _statsmodels() -> Any:
+def statsmodels(module: str, *, what: str = "this") -> Any:
+    """Return a module of statsmodels by its name within the package; `what` is told to need it.
+
+    Raises
+    ------
+    UsageError
+        If statsmodels is not installed.
+    """
     try:
-        return importlib.import_module("statsmodels.api")
+        return importlib.import_module(f"statsmodels.{module}")
     except ImportError:
-        message = "the estimator ml needs statsmodels, which is not installed"
+        message = f"{what} needs statsmodels, which is not installed"
         raise UsageError(message, hint='pip install "alliance-toolkit[models]"') from None
 
 

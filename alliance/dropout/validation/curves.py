@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from alliance.courses import TOLERANCE
+from alliance.dropout.model.estimate import statsmodels
+
 Array = np.ndarray[Any, Any]
 
 FRAC = 0.75
 """Share of the predictions that each point of the smooth curve looks at."""
 
 POINTS = 1000
-"""Places the smooth curve is computed at, at most; with more predictions neighbours are averaged first."""
+"""Predictions up to which the smooth curve is exact."""
 
 Z_95 = 1.959963984540054
 
 THRESHOLDS = (*(step / 200 for step in range(1, 21)), *(step / 100 for step in range(11, 31)))
 """Thresholds of the decision curve: by half a percent to 10 %, by one percent to 30 % (by design)."""
-
-_LEAST = 1e-12
 
 
 def smooth(
@@ -32,68 +33,44 @@ def smooth(
 ) -> tuple[Array, Array]:
     """Return the smooth calibration curve: the observed share of events along the predictions.
 
-    Lowess with a span of 0.75 and no robustness steps: at each place a line through the nearest 75 % of the
-    predictions, weighted by the tricube of their distance. Exact for up to `points` different rows; more
-    are first averaged in that many groups of neighbours, equally large.
+    Lowess (statsmodels) with a span of 0.75 and no robustness steps: at each place a line through the nearest
+    75 % of the predictions, weighted by the tricube of their distance. Exact for up to `points` predictions;
+    with more, no two lines are fitted nearer than 1 / `points` of the range, and those between are drawn.
 
     Parameters
     ----------
     y : 0 or 1, shape (rows,)
     p : float, shape (rows,)
     order : int, shape (rows,), optional; places that sort `p`, if known already
-    weight : float, shape (rows,), optional; how often each row counts
-    points : int; places at most
+    weight : int, shape (rows,), optional; how often each row counts
+    points : int; lines at most, about
 
     Returns
     -------
     tuple of arrays, shape (places,)
-        Predictions, ascending, and the curve's height there. A place may come twice.
+        Predictions, ascending, each as often as it counts, and the curve's height there.
+
+    Raises
+    ------
+    UsageError
+        If statsmodels is not installed.
 
     References
     ----------
     Cleveland, W. S. (1979). https://doi.org/10.1080/01621459.1979.10481038
     Austin, P. C., & Steyerberg, E. W. (2019). https://doi.org/10.1002/sim.8281 (they use R's loess)
     """
-    at, height, mass = _condensed(y, p, order, weight, points)
-    return at, _lowess(at, height, mass)
-
-
-def _condensed(
-    y: Array, p: Array, order: Array | None, weight: Array | None, points: int
-) -> tuple[Array, Array, Array]:
-    """Return mean prediction, mean outcome and weight of at most `points` groups of neighbours."""
     order = np.argsort(p, kind="stable") if order is None else order
-    counts = np.ones(len(p)) if weight is None else np.asarray(weight, dtype=float)
-    order = order[counts[order] > 0]
-    x, z, mass = p[order], y[order].astype(float), counts[order]
-    if len(x) <= points:
-        return x, z, mass
-    group = np.minimum((points * (np.cumsum(mass) - mass / 2) / mass.sum()).astype(np.int64), points - 1)
-    first = np.flatnonzero(np.diff(group, prepend=-1))
-    total = np.add.reduceat(mass, first)
-    return np.add.reduceat(mass * x, first) / total, np.add.reduceat(mass * z, first) / total, total
-
-
-def _lowess(x: Array, y: Array, mass: Array) -> Array:
-    """Return the local line at every x, ascending, each counted `mass` times."""
-    if not len(x):
-        return np.zeros(0)
-    n = mass.sum()
-    nearest = min(max(float(int(FRAC * n + 1e-10)), 2.0), n)
-    distance = np.abs(x[:, None] - x)
-    near = np.argsort(distance, axis=1, kind="stable")
-    reached = np.cumsum(mass[near], axis=1) >= nearest - 1e-9
-    last = near[np.arange(len(x)), reached.argmax(axis=1)]
-    radius = np.abs(x - x[last])[:, None]
-    share = np.where(radius > 0, distance / np.maximum(radius, _LEAST), distance > 0)
-    kernel = mass * np.clip(1 - share**3, 0, None) ** 3
-    kernel /= kernel.sum(axis=1, keepdims=True)
-    centre = kernel @ x
-    aside = x - centre[:, None]
-    spread = np.maximum((kernel * aside**2).sum(axis=1), _LEAST)
-    rise = (kernel * aside) @ y / spread
-    line: Array = kernel @ y + (x - centre) * rise
-    return line
+    if weight is not None:
+        order = np.repeat(order, np.asarray(weight)[order].astype(np.int64))
+    at, outcome = np.asarray(p, dtype=float)[order], np.asarray(y, dtype=float)[order]
+    reach = float(np.ptp(at)) if len(at) else 0.0
+    if reach <= TOLERANCE:
+        return at, np.full(len(at), outcome.mean() if len(at) else np.nan)
+    lowess = statsmodels("nonparametric.smoothers_lowess", what="calibration").lowess
+    delta = 0.0 if len(at) <= points else reach / points
+    height = lowess(outcome, at, frac=FRAC, it=0, delta=delta, is_sorted=True, return_sorted=False)
+    return at, np.asarray(height)
 
 
 def calibration_errors(
@@ -114,26 +91,12 @@ def calibration_errors(
     >>> sorted(calibration_errors(y, p))
     ['e50', 'e90', 'ici']
     """
-    at, height, mass = _condensed(y, p, order, weight, points)
+    at, height = smooth(y, p, order=order, weight=weight, points=points)
     if not len(at):
         return dict.fromkeys(("ici", "e50", "e90"), float("nan"))
-    error = np.abs(_lowess(at, height, mass) - at)
-    return {
-        "ici": float((mass * error).sum() / mass.sum()),
-        "e50": _quantile(error, mass, 0.5),
-        "e90": _quantile(error, mass, 0.9),
-    }
-
-
-def _quantile(values: Array, mass: Array, share: float) -> float:
-    """Return the quantile of `values` repeated `mass` times, by linear interpolation of order statistics."""
-    order = np.argsort(values, kind="stable")
-    upto = np.cumsum(mass[order])
-    place = share * (upto[-1] - 1)
-    low = np.floor(place + 1e-9)
-    ends = np.minimum(np.searchsorted(upto, [low + 0.5, low + 1.5]), len(values) - 1)
-    below, above = values[order][ends]
-    return float(below + max(place - low, 0.0) * (above - below))
+    error = np.abs(height - at)
+    middle, most = np.quantile(error, [0.5, 0.9])
+    return {"ici": float(error.mean()), "e50": float(middle), "e90": float(most)}
 
 
 def calibration_groups(y: Array, p: Array, *, groups: int = 10) -> list[dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alliance.courses import TOLERANCE
+from alliance.dropout.model.estimate import statsmodels
 from alliance.dropout.validation.curves import calibration_errors
 
 Array = np.ndarray[Any, Any]
@@ -20,15 +22,10 @@ METRICS = (
 _EDGE = 1e-12
 """Closest a probability may come to 0 or 1 on the logit scale; also the distance of tied predictions."""
 
-_STEPS, _CLOSE, _FAR, _LEAP = 60, 1e-7, 50.0, 3.0
-"""Newton steps at most, the last one's size, an estimate beyond which there is none, and the longest step.
-
-Convergence is quadratic: a last step of 1e-7 leaves an error of about 1e-14.
-"""
+_STEPS, _CLOSE, _PERFECT = 100, 1e-10, 1e-6
+"""Steps of the fit at most, the last one's size, and the misfit below which outcomes are separated."""
 
 _STEEP = 700.0
-_BLOCK = 1 << 15
-"""Rows summed at a time, so that what they need stays in the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,8 +185,8 @@ def citl(y: Array, p: Array, *, weight: Array | None = None) -> float:
 
     Examples
     --------
-    >>> round(citl(np.array([0, 1, 0, 1]), np.full(4, 0.5)), 6)
-    0.0
+    >>> round(citl(np.array([1, 1, 0, 1]), np.full(4, 0.5)), 4)
+    1.0986
     """
     return _recalibrated(np.asarray(y, dtype=float), logit(p), weight, slope=False)
 
@@ -204,50 +201,29 @@ def slope(y: Array, p: Array, *, weight: Array | None = None) -> float:
 
 
 def _recalibrated(y: Array, odds: Array, weight: Array | None, *, slope: bool) -> float:
-    """Return the ML estimate of a with b held at 1, or of b, by Newton's method.
-
-    For b the odds are standardised and the search starts at b = 0, so that it arrives however wrong the
-    predictions are.
-    """
-    counts = np.ones(len(y)) if weight is None else weight
-    n, events = counts.sum(), (counts * y).sum()
-    if not 0 < events < n:
+    """Return the ML estimate of a with b held at 1, or of b (statsmodels)."""
+    counts = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    kept = counts > 0
+    y, odds, counts = y[kept], odds[kept], counts[kept]
+    events = (counts * y).sum()
+    if not 0 < events < counts.sum() or (slope and np.ptp(odds) <= TOLERANCE):
         return float("nan")
-    line, scale = np.array([0.0, 1.0]), 1.0
-    if slope:
-        scale = float(odds.std())
-        if scale <= TOLERANCE or np.ptp(odds[counts > 0]) <= TOLERANCE:
-            return float("nan")
-        odds = (odds - odds.mean()) / scale
-        line = np.array([np.log(events / (n - events)), 0.0])
-    for _ in range(_STEPS):
-        step = _newton_step(y, odds, counts, line, slope=slope)
-        line = line + step
-        if not np.all(np.abs(line) < _FAR):
-            return float("nan")
-        if np.abs(step).max() < _CLOSE:
-            return float(line[1] / scale if slope else line[0])
-    return float("nan")
-
-
-def _newton_step(y: Array, odds: Array, counts: Array, line: Array, *, slope: bool) -> Array:
-    grad, curve = np.zeros(2), np.zeros(3)
-    for start in range(0, len(y), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        x = odds[rows]
-        p = expit(line[0] + line[1] * x)
-        rest = counts[rows] * (y[rows] - p)
-        bend = counts[rows] * p * (1 - p)
-        grad += rest.sum(), (rest * x).sum()
-        bent = bend * x
-        curve += bend.sum(), bent.sum(), (bent * x).sum()
-    a, b, c = curve
-    low = a * c - b * b if slope else a
-    if low <= 0:
-        return np.full(2, np.nan)
-    step = np.array([c * grad[0] - b * grad[1], a * grad[1] - b * grad[0]] if slope else [grad[0], 0.0]) / low
-    limited: Array = step * min(1.0, _LEAP / max(float(np.abs(step).max()), _EDGE))
-    return limited
+    constant = np.ones((len(y), 1))
+    columns = np.column_stack([constant, odds - odds.mean()]) if slope else constant
+    api = statsmodels("api", what="calibration")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = api.GLM(
+            y,
+            columns,
+            family=api.families.Binomial(),
+            offset=None if slope else odds,
+            freq_weights=counts,
+        )
+        found = model.fit(tol=_CLOSE, tol_criterion="params", maxiter=_STEPS)
+    line = np.asarray(found.params)
+    far = not np.isfinite(line).all() or float(np.abs(model.endog - found.fittedvalues).max()) < _PERFECT
+    return float("nan") if far or not found.converged else float(line[-1])
 
 
 def expit(linear: Array) -> Array:
