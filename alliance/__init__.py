@@ -16,6 +16,7 @@ _HOMES = {
     "score": "alliance.scoring",
     "flag": "alliance.rupture",
     "risk": "alliance.dropout",
+    "local_norms": "alliance.dropout",
     "analyze": "alliance.study",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604  the names are the keys above
