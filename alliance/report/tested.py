@@ -184,10 +184,13 @@ def calibration_section(bundle: Bundle) -> Section:
     dots = tuple((x, real(at(group, "observed"))) for group in groups if (x := _x(group)) is not None)
     if not dots and not smooth:
         return empty("calibration", "Calibration", "no forecast was tested.")
-    top = ceiling([*(x for x, _ in (*dots, *smooth)), *(y for _, y in dots)], least=0.05)
+    bars = _bars(groups)
+    seen = [*(x for x, _ in dots), *(y for _, y in dots), *(high for _, _, high in bars)]
+    top = ceiling(seen or [x for x, _ in smooth], least=0.05)
+    drawn = tuple((x, y) for x, y in smooth if x <= top)
     curves = (
-        Curve(label="smooth curve", style=1, points=smooth),
-        Curve(label="groups, 95 % interval", style=0, points=dots, bars=_bars(groups), line=False, dots=True),
+        Curve(label="smooth curve", style=1, points=drawn),
+        Curve(label="groups, 95 % interval", style=0, points=dots, bars=bars, line=False, dots=True),
     )
     drawing = draw(
         "Calibration: forecast against what happened",
@@ -211,6 +214,8 @@ def calibration_section(bundle: Bundle) -> Section:
     note = (
         "Below the diagonal: fewer dropouts than forecast. An interval across it: the forecast may be right."
     )
+    if len(drawn) < len(smooth):
+        note += f" Forecasts above {percent(top)} are left out of the drawing; the numbers hold them."
     chart = Chart(drawing=drawing, table=table, note=note, more=(curve,) if smooth else ())
     return Section(id="calibration", title="Calibration", blocks=(Charts(charts=(chart,)),))
 
