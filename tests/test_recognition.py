@@ -572,9 +572,9 @@ def table(answers, cases, *, prefix="q", name="study.csv", folder):
 
 
 def checked(command, file, scale, *more):
-    """Return the exit code, the doubts and the last line of `alliance check`."""
+    """Return the exit code, the doubts and the last line of what `alliance check` says of the forms."""
     done = command("check", file, "--scale", scale, *more)
-    lines = done.out.splitlines()
+    lines = done.out.split("\n\n")[0].splitlines()
     return done.code, [line for line in lines if line.startswith("doubt: ")], lines[-1]
 
 
