@@ -574,7 +574,7 @@ def table(answers, cases, *, prefix="q", name="study.csv", folder):
 def checked(command, file, scale, *more):
     """Return the exit code, the doubts and the last line of what `alliance check` says of the forms."""
     done = command("check", file, "--scale", scale, *more)
-    lines = done.out.split("\n\n")[0].splitlines()
+    lines = re.split(r"\n\n\d+ treatments? of", done.out)[0].splitlines()
     return done.code, [line for line in lines if line.startswith("doubt: ")], lines[-1]
 
 

@@ -298,7 +298,7 @@ def number_from_one(frames: Sequence[pd.DataFrame], treatments: pd.DataFrame) ->
     order = ends.join(behind, how="inner")
     by = ["client", "start_date", "min"] if "start_date" in order else ["client", "min"]
     order = order.sort_values(by, kind="stable")
-    before = order.groupby("client")["max"].transform(lambda most: most.cummax().shift())
+    before = order.groupby("client")["max"].cummax().groupby(order["client"]).shift()
     shift = (order["min"] - 1).where(order["min"] > before, 0)
     if not (shift > 0).any():
         return list(frames)
@@ -312,11 +312,11 @@ def _moved(frame: pd.DataFrame, shift: pd.Series[Any]) -> pd.DataFrame:
 
 def dated_before_first(forms: pd.DataFrame, appointments: pd.DataFrame) -> Array:
     """Return the rows of `forms` that are dated before the first attended appointment of their case."""
-    held = appointments[appointments["attendance"] == "attended"].groupby("case")
-    dated = held["date"].apply(lambda days: days.notna().all())
+    held = appointments[appointments["attendance"] == "attended"]
+    dated = held["date"].notna().groupby(held["case"]).all()
     if not dated.any():
         return np.zeros(len(forms), dtype=bool)
-    first = held["date"].min()[dated[dated].index]
+    first = held.groupby("case")["date"].min()[dated]
     return np.asarray(forms["date"].to_numpy() < forms["case"].map(first).to_numpy())
 
 

@@ -167,7 +167,7 @@ def _transpose(rows: list[list[str]], width: int) -> list[Array]:
     even = [row if len(row) == width else (row + [""] * width)[:width] for row in rows]
     if not even:
         return [np.array([], dtype=object) for _ in range(width)]
-    return [np.array(column, dtype=object) for column in zip(*even, strict=True)]
+    return list(np.array(even, dtype=object).T.copy())
 
 
 def _blank_rows(columns: tuple[Array, ...], n_rows: int) -> Array:

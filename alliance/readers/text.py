@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gc
 import io
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from alliance.errors import DataError
@@ -96,15 +99,28 @@ def parse(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     starts: list[int] = []
     start = 1
     try:
-        for row in reader:
-            rows.append(row)
-            starts.append(start)
-            start = reader.line_num + 1
+        with _uncollected():
+            for row in reader:
+                rows.append(row)
+                starts.append(start)
+                start = reader.line_num + 1
     except csv.Error:
         message = "a quotation mark is opened and not closed"
         hint = "write a quotation mark inside a quoted cell twice, or save the file again from its program"
         raise DataError(message, where=[f"line {start}: in the record that starts here"], hint=hint) from None
     return rows, starts
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the garbage collector out: it would look again and again through all rows, which are kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _decode_as(raw: bytes, codec: str, called: str = "") -> str:

@@ -32,6 +32,8 @@ KEYS = (
 )  # fmt: skip
 """What a bundle holds beside its own checksum; further keys are kept."""
 
+NOT_VALIDATED = "It has not been validated."
+
 ALWAYS = (
     "This model ranks conversations to have; it is no diagnosis, and does not assess risk of harm.",
     "Most clients flagged do not drop out. A low probability does not mean low risk.",
@@ -185,26 +187,19 @@ def bundle_of(
     limits : texts
         Further limits to state.
     """
-    found = dict(validation or {})
-    gates, fairness = found.pop("gates", None) or [], found.pop("fairness", None)
-    threshold = found.get("threshold")
     content = {
         "schema": SCHEMA,
         "kind": KIND,
         "tool_version": tool_version,
         "created": created,
         **_model_values(model),
-        "threshold": threshold and {key: threshold.get(key) for key in ("value", "budget", "net_benefit")},
+        **validation_values(validation),
         "definition": {"id": cohort.definition, "settings": dict(cohort.settings)},
         "instrument": {"score": "total", "rater": "client", **instrument},
         "training": {**_training(model, rows, cohort), "synthetic": synthetic},
         "covariates": _covariates(model, rows),
         "seed": seed,
-        "validation": found or None,
-        "fairness": fairness,
-        "gates": gates,
-        "status": _status(gates),
-        "limits": _limits(model, synthetic=synthetic, validated=bool(found), more=limits),
+        "limits": _limits(model, synthetic=synthetic, validated=bool(validation), more=limits),
     }
     return Bundle(content=plain(content))
 
@@ -212,6 +207,36 @@ def bundle_of(
 def changed(bundle: Bundle, **values: Any) -> Bundle:
     """Return the bundle with some of its content replaced."""
     return Bundle(content=plain({**bundle.content, **values}))
+
+
+def with_validation(bundle: Bundle, validation: Mapping[str, Any], *, seed: int) -> Bundle:
+    """Return the bundle with what a validation found, and the status that its gates give it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    validation : mapping
+        What `Validation.as_json` returns; its threshold, fairness and gates become the bundle's.
+    seed : int
+        Of folds and replicates.
+    """
+    content, found = bundle.content, validation_values(validation)
+    limits = [each for each in content["limits"] if each != NOT_VALIDATED]
+    return changed(bundle, **found, seed=seed, limits=limits)
+
+
+def validation_values(validation: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the parts of a bundle that come from a validation, or stand there without one."""
+    found = dict(validation or {})
+    gates, fairness = found.pop("gates", None) or [], found.pop("fairness", None)
+    threshold = found.get("threshold")
+    return {
+        "threshold": threshold and {key: threshold.get(key) for key in ("value", "budget", "net_benefit")},
+        "validation": found or None,
+        "fairness": fairness,
+        "gates": gates,
+        "status": _status(gates),
+    }
 
 
 def plain(value: Any) -> Any:
@@ -238,7 +263,7 @@ def _limits(model: HazardModel, *, synthetic: bool, validated: bool, more: Seque
     if synthetic:
         told.append("It was built on synthetic data and says nothing about real clients.")
     if not validated:
-        told.append("It has not been validated.")
+        told.append(NOT_VALIDATED)
     return [*told, *more]
 
 
@@ -260,6 +285,7 @@ def _model_values(model: HazardModel) -> dict[str, Any]:
         "clustered_by": model.clustered_by,
         "log_likelihood": model.log_likelihood,
         "penalty": model.penalty,
+        "penalty_given": settings.penalty,
         "landmark": model.landmark
         and {"horizon": HORIZON, **_side(model.landmark), "n_unknown": model.landmark.n_unknown}
         | {"ipcw": model.landmark.ipcw},
@@ -341,6 +367,7 @@ def _model_of(content: Mapping[str, Any]) -> HazardModel:
             landmark=content["landmark"] is not None,
             ipcw=bool(content["landmark"] and content["landmark"]["ipcw"]),
             competing=content["competing"] is not None,
+            penalty=content.get("penalty_given"),
         ),
         reference=Reference(**content["reference"]),
         terms=terms,
