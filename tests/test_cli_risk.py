@@ -470,7 +470,7 @@ def test_a_log_that_was_changed_ends_with_the_code_of_the_store(command, small, 
             "C3",
             {},
             "error: no rule fires for case 'C3': there is nothing to acknowledge\n"
-            "hint: `alliance risk` says what fires\n",
+            "hint: `alliance risk` says what fires; what only a model says needs --risk-model here too\n",
         ),
         (
             "C1",

@@ -28,7 +28,6 @@ from alliance.dropout.validation.metrics import (
     brier_scaled,
     budget_threshold,
     citl,
-    expit,
     flagging,
     logit,
     net_benefit,

@@ -1036,6 +1036,14 @@ def test_the_summary_of_a_model_only_fitted_says_so():
         "612 cases, 158 dropouts (definition unilateral), ratings of srs; model of\n"
         "  2026-11-24.\n"
         "Synthetic data: no real person.\n"
+        "Terms, coefficient with 95 % interval; open: the other way is not ruled out:\n"
+        "  lowers  -0.711 [-0.910, -0.513] number of sessions attended (logarithm)\n"
+        "  lowers  -0.450 [-0.612, -0.289] mean rating so far\n"
+        "  lowers  -0.384 [-0.664, -0.104] latest rating against the mean of the earlier\n"
+        "          ones\n"
+        "  raises  0.995 [0.586, 1.403] appointments missed without notice since the\n"
+        "          session before\n"
+        "  open    0.289 [-0.248, 0.827] no rating for this session\n"
         "NO_FLAG does not mean low risk. Most clients flagged do not drop out.\n"
     )
 

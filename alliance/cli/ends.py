@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from alliance.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from alliance.cli.options import Source
     from alliance.cli.treatments import StudyData
     from alliance.dropout.ends.build import Support, Supports
-    from alliance.readers import Inspection
+    from alliance.readers import Inspection, ReadOptions
 
 DEFINITIONS = ("definition", "dropout", "planned", "competing", "ongoing", "excluded", "why")
 WIDTH = 80
+FEWEST = 10
+"""Treatments that two definitions must both judge before their agreement is listed; JSON has all."""
+
 PERIODS = ("session", "at_risk", "events", "hazard", "survival")
 
 
@@ -31,6 +36,14 @@ def says_ends(file: Path, source: Source, found: Inspection) -> bool:
     folders = tuple(source.scales or ())
     forms = [source.form] if source.form else [load_scale(name, folders=folders) for name in found.scales]
     return any(form.measures_alliance for form in forms)
+
+
+def episodes_of(ends: dict[str, Any], options: ReadOptions) -> pd.DataFrame | None:
+    """Return the treatments of the files of episodes, None without one."""
+    from alliance.cli.treatments import beside
+    from alliance.readers import read_treatments
+
+    return read_treatments(ends["episodes"], options=beside(options)) if ends["episodes"] else None
 
 
 def ends_of_study(
@@ -129,7 +142,8 @@ def ends_text(values: dict[str, Any]) -> Iterator[str]:
     yield table_text(rows, DEFINITIONS, "dropout by every definition, in treatments").rstrip()
     lines = list(_agreement(values))
     if lines:
-        yield "\n".join(["agreement of definitions (Cohen's kappa, dropout against planned end):", *lines])
+        title = "agreement of definitions (Cohen's kappa, dropout against planned end)"
+        yield "\n".join([f"{title}, from {FEWEST} treatments on:", *lines])
     yield _presumed(values)
     chosen = next(each for each in values["definitions"] if each["id"] == values["definition"])
     if not chosen["supported"]:
@@ -170,6 +184,8 @@ def _agreement(values: dict[str, Any]) -> Iterator[str]:
     from alliance.readers.problems import counted
 
     for each in values["agreement"]:
+        if each["n"] < FEWEST:
+            continue
         text = "not known" if each["kappa"] is None else f"{each['kappa']:.2f}"
         yield f"  {each['first']}, {each['second']}: {text} ({counted(each['n'], 'treatment')})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 
 APPLIED = ("case", "session", "p_next", "p_3", "status", "review", "why", "outside")
-REPORT, MODEL, PREDICTIONS = "report.html", "model.json", "predictions.csv"
+REPORT, MODEL = "report.html", "model.json"
 CAVEAT = (
     "A probability is about clients like this one in this service, not about this person. "
     "A low one does not mean low risk. Most clients flagged do not drop out. Risk of harm is not assessed."
@@ -106,17 +107,20 @@ def fit(
     from alliance.report.files import write_file
 
     _refuse_existing(output, force=force)
-    study = load_rows(files, source, ends, covariates=covariate or (), quiet=quiet)
+    if penalty is not None and estimator != "ridge":
+        message = f"--penalty belongs to --estimator ridge, not to {estimator}"
+        raise UsageError(message, hint="leave it out, or choose ridge")
     settings = FitSettings(
         link=one_of("--link", link, ("logit", "cloglog")),
         time=one_of("--time", time, ("log", "linear", "quadratic", "cubic", "dummies")),
         estimator=one_of("--estimator", estimator, ("firth", "ml", "ridge")),
-        covariates=tuple(study.rows.covariates),
         landmark=landmark,
         ipcw=ipcw,
         competing=competing,
         penalty=positive("--penalty", penalty),
     )
+    study = load_rows(files, source, ends, covariates=covariate or (), quiet=quiet)
+    settings = replace(settings, covariates=tuple(study.rows.covariates))
     model = fit_model(study.rows, settings, allow_demographics=allow_demographics)
     bundle = bundle_of(
         model,
@@ -158,6 +162,7 @@ def validate(
     ] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of folds and replicates.")] = 1,
     sem: SemOption = None,
+    force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Validate a model on the data it was fitted to, or on new data; write a report and the model with it.
@@ -176,15 +181,15 @@ def validate(
     if not 0 < budget < 1:
         message = f"--budget must be above 0 and below 1, got {budget:g}"
         raise UsageError(message, hint="0.2 flags a fifth of all sessions")
+    sem = positive("--sem", sem)
+    _refuse_foreign(output, force=force)
     study = load_rows(files, source, ends, covariates=covariates_asked(bundle), quiet=quiet, like=bundle)
     groups = declared_groups(study, group or ())
     own = data_digest(study.rows) == bundle.content["training"]["data_sha256"]
     with progress(quiet=quiet) as tell:
         if own:
             plan = {"folds": folds, "n_boot": boot, "budget": budget, "learning": learning, "seed": seed}
-            found = validated_within(
-                bundle, study, groups=groups, plan=plan, sem=positive("--sem", sem), tell=tell
-            )
+            found = validated_within(bundle, study, groups=groups, plan=plan, sem=sem, tell=tell)
         else:
             found = validated_elsewhere(bundle, study, groups=groups, n_boot=boot, seed=seed, tell=tell)
     with OutputFolder(output) as folder:
@@ -225,12 +230,14 @@ def apply(
     from alliance.dropout.model.drift import DEACTIVATE, deactivated, drift
 
     bundle = read_model(model)
+    if recalibrate is not None:
+        _refuse_existing(recalibrate, force=force)
     study = load_rows(files, source, ends, covariates=covariates_asked(bundle), quiet=quiet, like=bundle)
     found = drift(bundle, study.rows)
     if found.action == DEACTIVATE:
         bundle = deactivated(bundle, found.text)
     applied = applied_to(bundle, study, every=every)
-    emit(_applied_rows(applied, study.cohort), columns=APPLIED, format=format)
+    _print_applied(_applied_rows(applied, study.cohort), format)
     if not quiet:
         typer.echo(f"status: {bundle.status}; drift: {found.text}", err=True)
         typer.echo(CAVEAT, err=True)
@@ -253,6 +260,8 @@ def show(
     Example: alliance model show validated/model.json --report report.html
     """
     bundle = read_model(model)
+    if report is not None:
+        _refuse_existing(report, force=force)
     if format is Format.JSON:
         import json
 
@@ -286,6 +295,15 @@ def _applied_rows(applied: Applied, cohort: Cohort) -> list[dict[str, Any]]:
     ]
 
 
+def _print_applied(rows: list[dict[str, Any]], format: Format) -> None:
+    if format is Format.TABLE:
+        from alliance.report.applied import applied_list
+
+        typer.echo(applied_list(rows, width=width(), unicode=encodes("→")), nl=False)
+    else:
+        emit(rows, columns=APPLIED, format=format)
+
+
 def _recalibrate(bundle: Bundle, study: RiskSet, found: Drift, target: Path, *, force: bool) -> None:
     from alliance.dropout.model.drift import DEACTIVATE
     from alliance.dropout.model.drift import recalibrate as refit
@@ -307,13 +325,29 @@ def _bytes(bundle: Bundle) -> bytes:
 def _print_summary(bundle: Bundle) -> None:
     from alliance.report.validation import summary_text
 
-    typer.echo(summary_text(bundle.as_json(), width=width(), unicode=encodes("→")))
+    typer.echo(summary_text(bundle.as_json(), width=width(), unicode=encodes("→")), nl=False)
 
 
 def _refuse_existing(path: Path, *, force: bool) -> None:
     if path.exists() and not force:
         message = f"'{path}' exists"
         raise UsageError(message, hint="choose another name, or replace it with --force")
+
+
+def _refuse_foreign(folder: Path, *, force: bool) -> None:
+    """Refuse to replace files that are not those of an earlier validation."""
+    from alliance.dropout.model.bundle import KIND
+    from alliance.report.validation import TITLE
+
+    marks = ((REPORT, TITLE), (MODEL, KIND))
+    there = [name for name, mark in marks if not _is_ours(folder / name, mark)]
+    if there and not force:
+        message = f"'{folder}' holds files that are not the results of an earlier validation"
+        raise UsageError(message, where=there, hint="choose another folder, or replace them with --force")
+
+
+def _is_ours(path: Path, mark: str) -> bool:
+    return not path.exists() or mark.encode() in path.read_bytes()
 
 
 def _today() -> str:

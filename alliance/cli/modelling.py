@@ -97,9 +97,28 @@ def load_rows(
         others=data.others,
         outcome=outcome_of(data, value=ends["rci"], source=ends["rci_source"]),
     )
+    if like is not None:
+        _require_settings(like, cohort)
     if not quiet:
         _tell_cohort(cohort, definition)
     return RiskSet(data=data, cohort=cohort, rows=rows_of(cohort))
+
+
+def _require_settings(model: Bundle, cohort: Cohort) -> None:
+    """Raise UsageError where the definition of dropout is told something else than it was for the model."""
+    built, given = model.content["definition"]["settings"], cohort.settings
+    where = [
+        f"{name}: {_said(given.get(name))}, the model has {_said(built.get(name))}"
+        for name in {**built, **given}
+        if built.get(name) != given.get(name)
+    ]
+    if where:
+        message = "this model was built with another setting of the definition of dropout"
+        raise UsageError(message, where=where, hint="give the options the model was fitted with")
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else f"'{value}'" if isinstance(value, str) else f"{value:g}"
 
 
 def _tell_cohort(cohort: Cohort, definition: Any) -> None:
@@ -111,21 +130,31 @@ def _tell_cohort(cohort: Cohort, definition: Any) -> None:
 
 
 def covariates_asked(bundle: Bundle) -> list[str]:
-    """Return the covariates as they were asked for: a level of a text column by its column."""
-    names = [each["name"].split("=", 1)[0] for each in bundle.content["covariates"]]
-    return list(dict.fromkeys(names))
+    """Return the covariates of a model, each level of a text column by its own name."""
+    return [each["name"] for each in bundle.content["covariates"]]
 
 
 def declared_groups(study: RiskSet, names: Sequence[str]) -> dict[str, Any]:
-    """Return the labels of every case by declared column of the episodes."""
+    """Return the labels of every case by declared column of the episodes.
+
+    Columns that name a case or say how it ended declare no group.
+    """
+    from alliance.dropout.ends.covariates import MOST_LEVELS
+    from alliance.errors import unknown_name
+    from alliance.frames import TREATMENTS
+
     table = study.data.treatments
-    known = [] if table is None else list(table.columns)
-    absent = [name for name in names if name not in known]
-    if table is None or absent:
-        if not names:
-            return {}
-        message = f"there is no column '{absent[0]}' in the episodes"
-        raise UsageError(message, hint="--group names a column of the episodes file")
+    if table is None or not names:
+        return {}
+    known = [str(name) for name in table.columns if name not in TREATMENTS]
+    for name in names:
+        if name not in known:
+            what, hint = unknown_name("group", name, known)
+            raise UsageError(what, hint=hint if known else "the episodes hold no column of groups")
+        n_texts = table[name].nunique()
+        if n_texts > MOST_LEVELS:
+            message = f"the column '{name}' has {n_texts} different texts"
+            raise UsageError(message, hint=f"groups are at most {MOST_LEVELS}; put numbers into bands")
     rows = table.set_index("case").reindex(study.cohort.cases)
     return {name: rows[name].astype(object).fillna("").to_numpy() for name in names}
 
@@ -140,10 +169,10 @@ def validated_within(
     tell: Any,
 ) -> Bundle:
     """Return the model with what validation within its own data found, and the status its gates give it."""
-    from alliance.dropout.model.bundle import bundle_of
+    from alliance.dropout.model.bundle import with_validation
     from alliance.dropout.validation import validate
 
-    content = bundle.content
+    demographic = any(each["demographic"] for each in bundle.content["covariates"])
     found = validate(
         study.cohort,
         study.rows,
@@ -151,20 +180,10 @@ def validated_within(
         _instrument(study, sem),
         groups=groups or None,
         progress=tell,
-        allow_demographics=any(each["demographic"] for each in content["covariates"]),
+        allow_demographics=demographic,
         **plan,
     )
-    return bundle_of(
-        bundle.model,
-        study.rows,
-        study.cohort,
-        instrument=content["instrument"],
-        created=content["created"],
-        tool_version=content["tool_version"],
-        seed=plan["seed"],
-        synthetic=content["training"]["synthetic"],
-        validation=found.as_json(),
-    )
+    return with_validation(bundle, found.as_json(), seed=plan["seed"])
 
 
 def validated_elsewhere(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alliance.cli.loading import records, tell_notes
-from alliance.cli.modelling import read_model
 from alliance.cli.options import (
     READING,
     AttendanceOption,
@@ -28,22 +27,18 @@ from alliance.cli.options import (
     SemOption,
     Source,
     TodayOption,
-    cutoff_edge,
     positive,
     read_day,
     with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
 from alliance.cli.screen import colour, encodes, width
-from alliance.errors import DataError, StoreError, UsageError
+from alliance.cli.verdicts import Found, of_today, read_norms, risk_of, with_model
+from alliance.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from alliance.cli.treatments import StudyData
     from alliance.dropout import Norms
-    from alliance.dropout.ends.fates import Fates
-    from alliance.dropout.model.listing import Opinion
     from alliance.dropout.seen import Entry
-    from alliance.dropout.triage import Judged
 
 
 @with_options(READING)
@@ -92,8 +87,8 @@ def risk(
     if write_norms is not None:
         _write_norms(write_norms, found.norms, force=force)
     if risk_model is not None:
-        found = _with_model(found, risk_model)
-    found = _of_today(found, ongoing=ongoing)
+        found = with_model(found, risk_model)
+    found = of_today(found, ongoing=ongoing)
     held, told = _holding(found, seen, day)
     _print(replace(found, notes=(*found.notes, *told)), held, day, format, limit=limit, quiet=quiet)
 
@@ -118,6 +113,7 @@ def acknowledge(
     episodes: EpisodesOption = None,
     sem: SemOption = None,
     norms: NormsOption = None,
+    risk_model: RiskModelOption = None,
     today: Annotated[
         str | None, typer.Option("--today", help="Day of the acknowledgement. [the day of the computer]")
     ] = None,
@@ -147,128 +143,14 @@ def acknowledge(
         today=on,
         quiet=quiet,
     )
+    if risk_model is not None:
+        found = with_model(found, risk_model)
     session, rules = _firing(found, case, file)
     entry = Entry(
         case=case, session=session, rules=rules, on=on, reason=reason.strip(), by=by.strip(), until=end
     )
     append(log, entry)
     typer.echo(f"{case}, session {session}: {', '.join(rules)}: {entry}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """The verdicts on a file, the local norms they were made with, and what must be told of the list.
-
-    `said` is what a model says of the cases, `definition` the dropout definition it was built on. `left_out`
-    are cases that are not listed.
-    """
-
-    data: StudyData
-    judged: Judged
-    norms: Norms | None
-    notes: tuple[str, ...]
-    fates: Fates
-    said: Opinion | None = None
-    definition: str | None = None
-    left_out: frozenset[str] = frozenset()
-
-    def table(self) -> dict[str, Any]:
-        """Return the list, cases in its order."""
-        from alliance.dropout.model.listing import listed
-
-        columns = listed(self.judged, self.said)
-        kept = [case not in self.left_out for case in columns["case"].astype(str).tolist()]
-        return {name: values[kept] for name, values in columns.items()}
-
-
-def risk_of(
-    file: Path,
-    source: Source,
-    *,
-    attendance: Sequence[Path] | None = None,
-    episodes: Sequence[Path] | None = None,
-    sem: float | None = None,
-    norms: Norms | None = None,
-    style: str = "published",
-    today: date | None = None,
-    quiet: bool = False,
-) -> Found:
-    """Return the verdicts on the cases of a file; what is taken up from the caseload is among the notes."""
-    from alliance.cli.treatments import load_study
-    from alliance.dropout import caseload_sem, instrument_of, judge, local_norms
-    from alliance.dropout.ends.fates import fates_of
-    from alliance.dropout.instrument import taken_up
-    from alliance.dropout.verdicts import NO_ATTENDANCE
-
-    data = load_study([file], source, episodes=episodes, attendance=attendance, quiet=quiet)
-    form = data.form
-    known = norms or local_norms(data.scores, form, appointments=data.appointments)
-    instrument, notes = taken_up(
-        instrument_of(form, sem=sem, inclusive=cutoff_edge(style, form)),
-        sem=caseload_sem(data.scores, form),
-        norms=known,
-        frozen=norms is not None,
-    )
-    fates = fates_of(data.scores, form, data.treatments, data.appointments)
-    judged = judge(
-        data.scores,
-        form,
-        instrument,
-        appointments=data.appointments,
-        not_on_track=_flags(data),
-        today=today,
-        ended=fates.ended,
-        to_confirm=fates.to_confirm,
-    )
-    told = [*notes, *([] if data.appointments is not None else [NO_ATTENDANCE])]
-    return Found(data=data, judged=judged, norms=known if known.n else None, notes=tuple(told), fates=fates)
-
-
-def _with_model(found: Found, path: Path) -> Found:
-    """Return the verdicts with what a model says beside them."""
-    import numpy as np
-
-    from alliance.dropout.model.listing import opinion, told
-
-    bundle, form, judged = read_model(path), found.data.form, found.judged
-    planned = [found.fates.planned.get(case, np.nan) for case in judged.cases.astype(str).tolist()]
-    said = opinion(
-        bundle,
-        judged.visits,
-        instrument=form.id,
-        scoring_version=form.sha256,
-        planned=np.array(planned, dtype=float),
-    )
-    definition = bundle.content["definition"]["id"]
-    return replace(found, said=said, definition=definition, notes=(*found.notes, told(bundle)))
-
-
-def _of_today(found: Found, *, ongoing: bool) -> Found:
-    """Return the verdicts without treatments that have ended on record, or a note that they are in."""
-    ended = found.fates.ended & frozenset(found.judged.cases.astype(str).tolist())
-    if ongoing:
-        return replace(found, left_out=ended)
-    if not ended:
-        return found
-    n = len(found.judged.cases)
-    note = f"{len(ended)} of {n} treatments have ended on record; --ongoing leaves them out"
-    return replace(found, notes=(*found.notes, note))
-
-
-def read_norms(path: Path | None) -> Norms | None:
-    """Return the norms of a file of --write-norms, or of the manifest of an analysis; None without one."""
-    if path is None:
-        return None
-    from alliance.dropout import Norms
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        message = f"'{path}' cannot be read: {problem.strerror}"
-        raise StoreError(message, hint="check the name and who may read it") from problem
-    except ValueError:
-        content = None
-    return Norms.from_json(content if isinstance(content, dict) else {})
 
 
 def _write_norms(path: Path, norms: Norms | None, *, force: bool) -> None:
@@ -283,32 +165,19 @@ def _write_norms(path: Path, norms: Norms | None, *, force: bool) -> None:
     typer.echo(f"Norms written: {path}", err=True)
 
 
-def _flags(data: StudyData) -> Any:
-    """Return the imported flag of each form, or None where there is none at all."""
-    if not len(data.outcome_flags):
-        return None
-    keys = ["case", "session"]
-    return data.scores[keys].merge(data.outcome_flags, on=keys, how="left")["not_on_track"].to_numpy()
-
-
 def _holding(
     found: Found, path: Path | None, today: date | None
 ) -> tuple[dict[str, Entry] | None, list[str]]:
     """Return the acknowledgements that hold, by case, and what must be told of them; None without a log."""
     if path is None:
         return None, []
+    from alliance.dropout.model.listing import firing
     from alliance.dropout.seen import read_log, seen, told_snoozes
 
-    log, frame = read_log(path), found.judged.frame()
-    rows = zip(frame["case"].astype(str), frame["reasons"], strict=True)
-    held = {case: seen(log, case, _fired(reasons), today) for case, reasons in rows}
+    log, table = read_log(path), found.table()
+    rows = zip(table["case"].astype(str).tolist(), firing(table), strict=True)
+    held = {case: seen(log, case, fired, today) for case, fired in rows}
     return {case: entry for case, entry in held.items() if entry is not None}, told_snoozes(log, today)
-
-
-def _fired(reasons: str) -> tuple[str, ...]:
-    from alliance.dropout.verdicts import fired_in
-
-    return fired_in(reasons)
 
 
 def _require_reason(reason: str, on: date, end: date | None) -> None:
@@ -321,21 +190,24 @@ def _require_reason(reason: str, on: date, end: date | None) -> None:
 
 
 def _firing(found: Found, case: str, file: Path) -> tuple[int, tuple[str, ...]]:
-    """Return the session a case stands at and the rules that fire; refuse a case without any."""
+    """Return the session a case stands at and what fires; refuse a case for which nothing does."""
     import difflib
 
-    frame = found.judged.frame()
-    names = frame["case"].astype(str)
-    if case not in set(names):
+    from alliance.dropout.model.listing import firing
+
+    table = found.table()
+    names = table["case"].astype(str).tolist()
+    if case not in names:
         near = difflib.get_close_matches(case, names, n=1)
         message = f"there is no case '{case}' in '{file.name}'"
         raise UsageError(message, hint=f"did you mean '{near[0]}'?" if near else "see `alliance risk`")
-    row = frame[names == case].iloc[0]
-    rules = _fired(row["reasons"])
+    place = names.index(case)
+    rules = firing(table)[place]
     if not rules:
         message = f"no rule fires for case '{case}': there is nothing to acknowledge"
-        raise UsageError(message, hint="`alliance risk` says what fires")
-    return int(row["session"]), rules
+        hint = "`alliance risk` says what fires; what only a model says needs --risk-model here too"
+        raise UsageError(message, hint=hint)
+    return int(table["session"][place]), rules
 
 
 def _print(

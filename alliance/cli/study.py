@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alliance.cli.ends import ends_of_study, ends_text, says_ends
+from alliance.cli.ends import ends_of_study, ends_text, episodes_of, says_ends
 from alliance.cli.loading import read_prior
 from alliance.cli.modelling import read_model
 from alliance.cli.options import (
@@ -41,8 +41,8 @@ from alliance.cli.options import (
     with_options,
 )
 from alliance.cli.output import Format, FormatOption, emit
-from alliance.cli.risk import read_norms
 from alliance.cli.screen import colour, encodes, progress, width
+from alliance.cli.verdicts import read_norms
 from alliance.errors import UsageError
 
 DATA_EXIT = 3
@@ -123,10 +123,10 @@ def analyze(
         if not quiet:
             typer.echo(f"Results: {output}", err=True)
         return
-    _emit_triage(result, format, seen=seen is not None)
+    _emit_triage(result, format, seen=seen is not None, model=risk_model is not None)
 
 
-def _emit_triage(result: Any, format: Format, *, seen: bool) -> None:
+def _emit_triage(result: Any, format: Format, *, seen: bool, model: bool) -> None:
     from dataclasses import asdict
 
     if format is Format.JSON:
@@ -147,6 +147,7 @@ def _emit_triage(result: Any, format: Format, *, seen: bool) -> None:
         "reasons",
         "prompts",
         "not_evaluable",
+        *(["model"] if model else []),
         *(["seen"] if seen else []),
     )
     rows = [asdict(case) for case in result.view.cases]
@@ -185,7 +186,8 @@ def check(
         text = draft_mapping(file, form, options=options, folders=folders)
         write_file(write_map, text.encode(), force=force)
         typer.echo(f"Mapping drafted: {write_map}. Look at every line, then use it with --map.", err=True)
-    found = inspect(file, form, options=options, folders=folders)
+    treatments = episodes_of(ends, options)
+    found = inspect(file, form, options=options, folders=folders, treatments=treatments)
     told = None
     if not found.troubles and (ends["episodes"] or ends["attendance"] or says_ends(file, source, found)):
         told = ends_of_study(file, source, ends)

@@ -71,8 +71,8 @@ def load_study(
     from alliance.readers import read_attendance, read_treatments
     from alliance.readers.episodes import unplaced
 
-    beside = _beside(source.options)
-    treatments = read_treatments(episodes, options=beside) if episodes else None
+    options = beside(source.options)
+    treatments = read_treatments(episodes, options=options) if episodes else None
     loaded = list(_loaded(files, source, treatments))
     if not quiet:
         for each in loaded:
@@ -80,7 +80,7 @@ def load_study(
     if treatments is None:
         treatments = _own_treatments(files, loaded, source.options)
     appointments = (
-        read_attendance(attendance, options=beside, treatments=treatments)
+        read_attendance(attendance, options=options, treatments=treatments)
         if attendance
         else _own_appointments(loaded)
     )
@@ -127,7 +127,7 @@ def outcome_of(data: StudyData, *, value: float | None = None, source: str | Non
     return None
 
 
-def _beside(options: ReadOptions) -> ReadOptions:
+def beside(options: ReadOptions) -> ReadOptions:
     """Return the options for files beside the ratings: not the mapping, sheet or missing codes of these."""
     return replace(options, mapping=None, sheet=None, missing=(), keep=None)
 

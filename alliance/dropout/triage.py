@@ -67,7 +67,7 @@ def risk(
     not_on_track : array, optional
         One entry per row of `scores`, 1 or 0 from an outcome system, NaN = not known.
     today : date, optional
-        Day of the list, for the prompt NO_NEXT_APPOINTMENT.
+        Day of the list: nothing dated later is known, and the prompt NO_NEXT_APPOINTMENT counts from it.
     ended : collection of str
         Cases whose treatment has ended, as recorded: no next appointment is missed there.
     to_confirm : collection of str
@@ -128,7 +128,7 @@ def judge(
 ) -> Judged:
     """Return the verdicts of `risk` as arrays, for who needs more than the table."""
     check_scores(scores, scale.scores)
-    visits, cases = _visits(scores, scale, appointments, not_on_track)
+    visits, cases = _visits(scores, scale, appointments, not_on_track, until=today)
     visits = visits.with_fates(cases, ended=ended, to_confirm=to_confirm)
     return Judged(
         verdicts=risk_arrays(visits, instrument, as_of=as_of, today=today),
@@ -138,7 +138,13 @@ def judge(
     )
 
 
-def local_norms(scores: pd.DataFrame, scale: Scale, *, appointments: pd.DataFrame | None = None) -> Norms:
+def local_norms(
+    scores: pd.DataFrame,
+    scale: Scale,
+    *,
+    appointments: pd.DataFrame | None = None,
+    until: date | None = None,
+) -> Norms:
     """Return the local norms of a caseload: what its own clients scored at each session.
 
     For every number of sessions attended with at least 50 ratings: the 16th percentile of the clients'
@@ -153,6 +159,8 @@ def local_norms(scores: pd.DataFrame, scale: Scale, *, appointments: pd.DataFram
         The scoring definition of an alliance form.
     appointments : DataFrame, optional
         Appointments, as for `risk`: they tell which session a form belongs to.
+    until : date, optional
+        Forms dated later are left out.
 
     Returns
     -------
@@ -177,7 +185,7 @@ def local_norms(scores: pd.DataFrame, scale: Scale, *, appointments: pd.DataFram
     """
     check_scores(scores, scale.scores)
     instrument = instrument_of(scale)
-    visits, _ = _visits(scores, scale, appointments, None)
+    visits, _ = _visits(scores, scale, appointments, None, until=until)
     tally = NormTally(parts=tuple(scale.subscales))
     tally.add(visits)
     return tally.norms(scale.id, high=instrument.max)
@@ -220,6 +228,8 @@ def _visits(
     scale: Scale,
     appointments: pd.DataFrame | None,
     not_on_track: Any,
+    *,
+    until: date | None = None,
 ) -> tuple[Visits, Array]:
     import pandas as pd
 
@@ -238,7 +248,7 @@ def _visits(
         parts={name: scores[name].to_numpy(dtype=float) for name in scale.subscales},
     )
     booked = None if appointments is None else appointment_arrays(appointments, code[len(scores) :])
-    return visits_of(ratings, booked, n_cases=len(cases)), np.asarray(cases, dtype=object)
+    return visits_of(ratings, booked, n_cases=len(cases), until=until), np.asarray(cases, dtype=object)
 
 
 def _raters(scores: pd.DataFrame) -> Array:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from alliance.dropout.keys import Keys, find, first_only, occurrence, rank
 from alliance.frames import ATTENDANCE
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +47,18 @@ class Ratings:
     date: Array | None = None
     not_on_track: Array | None = None
     parts: Mapping[str, Array] = field(default_factory=dict)
+
+    def take(self, rows: Array) -> Ratings:
+        """Return the forms at `rows` (places or a mask)."""
+        return Ratings(
+            case=self.case[rows],
+            session=self.session[rows],
+            rating=self.rating[rows],
+            side=None if self.side is None else self.side[rows],
+            date=None if self.date is None else self.date[rows],
+            not_on_track=None if self.not_on_track is None else self.not_on_track[rows],
+            parts={name: values[rows] for name, values in self.parts.items()},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +131,13 @@ class Visits:
         return np.repeat(np.arange(len(self.starts)), self.lengths)
 
 
-def visits_of(ratings: Ratings, appointments: Appointments | None = None, *, n_cases: int) -> Visits:
+def visits_of(
+    ratings: Ratings,
+    appointments: Appointments | None = None,
+    *,
+    n_cases: int,
+    until: date | None = None,
+) -> Visits:
     """Lay out the appointments of every case in order, each with the client's rating.
 
     Without appointments a session number counts attended sessions, so a skipped number is a session attended
@@ -135,6 +155,9 @@ def visits_of(ratings: Ratings, appointments: Appointments | None = None, *, n_c
         None = attendance is not known.
     n_cases : int
         Number of cases; one without any form or appointment has no row.
+    until : date, optional
+        Nothing dated later is known: later forms are not there, later appointments are booked and no more.
+        What has no date is taken as it is.
 
     Examples
     --------
@@ -142,10 +165,24 @@ def visits_of(ratings: Ratings, appointments: Appointments | None = None, *, n_c
     >>> visits_of(ratings, n_cases=1).session
     array([1, 3])
     """
+    if until is not None:
+        ratings, appointments = _known_on(until, ratings, appointments)
     sessions = _sessions(ratings)
     if appointments is None:
         return _from_sessions(sessions, n_cases)
     return _merge(sessions, appointments, n_cases)
+
+
+def _known_on(
+    day: date, ratings: Ratings, appointments: Appointments | None
+) -> tuple[Ratings, Appointments | None]:
+    stamp = np.datetime64(day, "D")
+    if ratings.date is not None:
+        ratings = ratings.take(~(ratings.date > stamp))
+    if appointments is None:
+        return ratings, None
+    later = appointments.date > stamp
+    return ratings, replace(appointments, status=np.where(later, SCHEDULED, appointments.status))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +200,7 @@ class _Sessions:
 
 
 def _sessions(ratings: Ratings) -> _Sessions:
-    keys = _Keys.over(ratings.session)
+    keys = Keys.over(ratings.session)
     key = keys.of(ratings.case, ratings.session)
     order = np.arange(len(key)) if np.all(np.diff(key) > 0) else np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -219,27 +256,6 @@ def _take(values: Array, rows: Array) -> Array:
     return np.where(rows >= 0, values[rows], np.nan)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Keys:
-    """Packs a case and a number into one integer that sorts like the two; numbers from `low` on."""
-
-    low: int
-    width: int
-
-    @classmethod
-    def over(cls, *numbers: Array) -> _Keys:
-        known = np.concatenate(numbers)
-        known = known[np.isfinite(known)]
-        low = int(known.min(initial=0))
-        return cls(low=low, width=int(known.max(initial=0)) - low + 2)
-
-    def of(self, case: Array, number: Array) -> Array:
-        """Return the keys; a number of NaN sorts before all others of its case."""
-        place = np.nan_to_num(number - self.low + 1, nan=0).astype(np.int64)
-        key: Array = case.astype(np.int64) * self.width + place
-        return key
-
-
 def _from_sessions(sessions: _Sessions, n_cases: int) -> Visits:
     starts = _starts(sessions.case, n_cases)
     number = sessions.session
@@ -266,7 +282,7 @@ def _starts(case: Array, n_cases: int) -> Array:
 def _merge(sessions: _Sessions, appointments: Appointments, n_cases: int) -> Visits:
     given = _by_case(appointments)
     numbered = _number_attended(sessions, given)
-    keys = _Keys.over(numbered.session, sessions.session)
+    keys = Keys.over(numbered.session, sessions.session)
     rows = _rows(sessions, numbered, keys)
     starts = _starts(rows.case, n_cases)
     held = rows.status == ATTENDED
@@ -309,7 +325,7 @@ def _number_attended(sessions: _Sessions, given: Appointments) -> Appointments:
     unnumbered = np.flatnonzero(held & np.isnan(number))
     if not len(unnumbered):
         return given
-    keys = _Keys.over(number, sessions.session)
+    keys = Keys.over(number, sessions.session)
     numbered = keys.of(given.case, number)[held & np.isfinite(number)]
     taken = np.isin(keys.of(sessions.case, sessions.session), numbered)
     day = _day_numbers(given.date)
@@ -319,43 +335,16 @@ def _number_attended(sessions: _Sessions, given: Appointments) -> Appointments:
     number[dated] = _take(sessions.session[free].astype(float), match)
     timeless = (day == _NO_DAY) | ~np.isin(given.case, sessions.case[sessions.day != _NO_DAY])
     ranked = held & np.isnan(number) & timeless
-    number[ranked] = _rank(given.case, held)[ranked]
+    number[ranked] = rank(given.case, held)[ranked]
     return Appointments(case=given.case, session=number, date=given.date, status=given.status)
 
 
 def _match_days(form_case: Array, form_day: Array, case: Array, day: Array) -> Array:
     """Return for each appointment the place of the form of the same case and day, or -1; k-th with k-th."""
-    days = _Keys.over(form_day.astype(float), day.astype(float))
+    days = Keys.over(form_day.astype(float), day.astype(float))
     forms, wanted = days.of(form_case, form_day), days.of(case, day)
-    twice = _Keys.over(_occurrence(forms), _occurrence(wanted))
-    return _find(twice.of(forms, _occurrence(forms)), twice.of(wanted, _occurrence(wanted)))
-
-
-def _find(known: Array, wanted: Array) -> Array:
-    """Return the place of each of `wanted` in `known`, whose values differ, or -1."""
-    if not len(known):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    order = np.argsort(known, kind="stable")
-    place = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
-    return np.where(known[place] == wanted, place, -1)
-
-
-def _occurrence(key: Array) -> Array:
-    """Return how many equal keys stand before each one."""
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=key[order][:1] - 1))
-    count = np.empty(len(key), dtype=np.int64)
-    count[order] = np.arange(len(key)) - np.repeat(first, np.diff(np.append(first, len(key))))
-    return count
-
-
-def _rank(case: Array, counted: Array) -> Array:
-    """Return the number of `counted` rows of the case up to each row; rows of a case stand together."""
-    total = np.cumsum(counted)
-    first = np.flatnonzero(np.diff(case, prepend=-1))
-    before = np.repeat((total - counted)[first], np.diff(np.append(first, len(case))))
-    rank: Array = total - before
-    return rank
+    twice = Keys.over(occurrence(forms), occurrence(wanted))
+    return find(twice.of(forms, occurrence(forms)), twice.of(wanted, occurrence(wanted)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,12 +358,12 @@ class _Rows:
     form: Array
 
 
-def _rows(sessions: _Sessions, given: Appointments, keys: _Keys) -> _Rows:
+def _rows(sessions: _Sessions, given: Appointments, keys: Keys) -> _Rows:
     key = keys.of(given.case, given.session)
     numbered = np.isfinite(given.session)
     held = (given.status == ATTENDED) & numbered
     form_key = keys.of(sessions.case, sessions.session)
-    form = _first_only(np.where(held, _find(form_key, key), -1))
+    form = first_only(np.where(held, find(form_key, key), -1))
     absent = np.isin(form_key, key[numbered & ~held]) & ~sessions.scored
     lone = np.flatnonzero(~np.isin(form_key, key[held]) & ~absent)
     past = np.flatnonzero(given.status != SCHEDULED)
@@ -390,26 +379,18 @@ def _rows(sessions: _Sessions, given: Appointments, keys: _Keys) -> _Rows:
     )
 
 
-def _first_only(form: Array) -> Array:
-    """Return `form` with every second use of a form replaced by -1."""
-    kinds, first = np.unique(form, return_index=True)
-    result = np.full(len(form), -1, dtype=np.int64)
-    result[first[kinds >= 0]] = kinds[kinds >= 0]
-    return result
-
-
 def _attended_count(case: Array, starts: Array, number: Array, held: Array, counted: Array) -> Array:
     """Return the number of sessions attended up to each row.
 
     It is the rank among the rows that are `held`, moved up by the largest surplus of a number over rank and
     over the `counted` missed appointments so far.
     """
-    rank = _rank(case, held)
-    surplus = number - _rank(case, counted) - rank
+    count = rank(case, held)
+    surplus = number - rank(case, counted) - count
     surplus = np.where(held & np.isfinite(number), np.maximum(np.nan_to_num(surplus), 0), 0).astype(np.int64)
     width = int(surplus.max(initial=0)) + 1
     reached: Array = np.maximum.accumulate(case * width + surplus) - case * width
-    return rank + reached
+    return count + reached
 
 
 def _take_days(day: Array, form: Array) -> Array:

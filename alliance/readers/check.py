@@ -80,8 +80,11 @@ def inspect(
     *,
     options: ReadOptions | None = None,
     folders: Sequence[Path] = (),
+    treatments: pd.DataFrame | None = None,
 ) -> Inspection:
     """Return what is in the file `path`; what is wrong with the data is part of the answer, never raised.
+
+    Forms of a client with several `treatments` are given to one of them first.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def inspect(
     """
     options = options or ReadOptions()
     try:
-        reading = explore(path, scale, options=options, folders=folders)
+        reading = explore(path, scale, options=options, folders=folders, treatments=treatments)
     except AllianceError as error:
         if isinstance(error, StoreError):
             raise

@@ -309,16 +309,16 @@ def _people(cells: Sequence[str]) -> list[str]:
     return known if enough else []
 
 
-def _parts_of_name(cell: str) -> list[str]:
+def _parts_of_name(cell: str) -> tuple[str, ...]:
     """Return the words of a full name in lower case, titles left out; nothing if the cell is none."""
     if " " not in cell and "," not in cell:
-        return []
+        return ()
     words = [word.rstrip(".,;") for word in cell.replace(",", ", ").split()]
     words = [word for word in words if word.casefold() not in TITLES]
     if not _FEWEST_WORDS <= len(words) <= _MOST_WORDS:
-        return []
+        return ()
     fits = all(_NAME_PART.fullmatch(word) and (word[0].isupper() or word in PARTICLES) for word in words)
-    return [part for word in words for part in word.casefold().split("-")] if fits else []
+    return tuple(part for word in words for part in word.casefold().split("-")) if fits else ()
 
 
 def _years_before(cell: str, first_year: int | None) -> bool:

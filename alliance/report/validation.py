@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from alliance.report import curves, pages
 from alliance.report.blocks import Bullets, Section, Table
-from alliance.report.equation import equation_section
+from alliance.report.equation import equation_section, with_interval
 from alliance.report.figures import at, exact, fixed, percent, recorded, rows_at, spread, tally, whole
 from alliance.report.fitted import (
     answer,
     data_section,
+    direction,
     gates_section,
     limits_section,
     status,
@@ -187,6 +188,17 @@ def _lines(bundle: Bundle) -> Iterator[tuple[str, str, str]]:
         yield "ok: passed, NO: failed, ?: not enough data", "  ", "  "
     if at(bundle, "validation") is not None:
         yield from _numbers(at(bundle, "validation"))
+    yield from _terms(rows_at(bundle, "terms"))
+
+
+def _terms(terms: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
+    """Yield the coefficient of every term, and which way it goes."""
+    if terms:
+        yield "Terms, coefficient with 95 % interval; open: the other way is not ruled out:", "", "  "
+    for term in terms:
+        way = direction(term).split(" ", 1)[0] if ";" not in direction(term) else "open"
+        words = str(at(term, "words") or at(term, "name"))
+        yield f"{with_interval(term)} {words}", f"  {way:<8}", " " * 10
 
 
 def _numbers(tested: Any) -> Iterator[tuple[str, str, str]]:

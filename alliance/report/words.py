@@ -63,6 +63,22 @@ def number(value: float | None) -> str:
     return text[:-1] if text.endswith("0") else text
 
 
+def chances(p_next: float, p_3: float) -> str:
+    """Return the probabilities of a model in words; what rounds to none or all is not taken for it.
+
+    >>> chances(0.071, 0.18), chances(0.004, math.nan)
+    ('7 % before the next session, 18 % within three', 'below 1 % before the next session')
+    """
+    soon = f"{_percent(p_next)} before the next session"
+    return soon if math.isnan(p_3) else f"{soon}, {_percent(p_3)} within three"
+
+
+def _percent(p: float) -> str:
+    if 100 * p < 1:
+        return "below 1 %"
+    return "above 99 %" if 100 * (1 - p) < 1 else f"{100 * p:.0f} %"
+
+
 def count(n: int, noun: str) -> str:
     """Return a number with its noun.
 

@@ -13,9 +13,7 @@ import numpy as np
 
 from alliance.courses import MAX_GAP_DAYS
 from alliance.dropout import Norms
-from alliance.dropout.ends.fates import NO_FATES, Fates
 from alliance.dropout.model.bundle import Bundle
-from alliance.dropout.model.listing import told
 from alliance.dropout.seen import read_log, told_snoozes
 from alliance.dropout.verdicts import NO_ATTENDANCE, told_budget
 from alliance.errors import DataError, UsageError
@@ -28,7 +26,7 @@ from alliance.rupture.chance import Chance, chance
 from alliance.rupture.findings import episode_columns, flag_columns
 from alliance.scale import Scale
 from alliance.study import risks
-from alliance.study.beside import beside_of, fates_in, read_treatments_of
+from alliance.study.beside import NOTHING, Standing, beside_of, read_treatments_of, standing
 from alliance.study.instrument import instrument_for
 from alliance.study.judging import Judge, judge_of
 from alliance.study.manifest import manifest_of, manifest_text
@@ -46,6 +44,10 @@ TABLES = ("scores", "flags", "episodes", "risk", "rejected")
 ALL_OUTPUTS = tuple(f"{table}.{kind}" for table in TABLES for kind in WRITERS)
 CHANCE_FORMS = 10_000
 CHANCE_SEED = 1
+LATER = (
+    "the risk list is as of {day}: forms dated later are not in it; scores and rupture findings hold all "
+    "sessions"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,7 @@ class _Run:
     lane: str
     appointments: Any = None
     outcome_flags: Any = None
-    fates: Fates = NO_FATES
+    standing: Standing = NOTHING
     synthetic: bool = False
 
 
@@ -234,7 +236,7 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
         notes=loaded.notes,
         lane=f"tolerant: {why}",
         appointments=beside.appointments,
-        fates=fates_in(loaded, beside),
+        standing=standing(loaded, beside, request.model),
         outcome_flags=loaded.outcome_flags,
         synthetic=_says_synthetic(request.path),
     )
@@ -366,7 +368,9 @@ def _empty_list(
     log = None if request.seen is None else read_log(request.seen)
     notes += [] if booked else [NO_ATTENDANCE]
     notes += told_snoozes(log or (), request.today)
-    notes += [] if request.model is None else [told(request.model)]
+    notes += run.standing.notes
+    if request.today is not None and part.tally.latest > np.datetime64(request.today, "D"):
+        notes.append(LATER.format(day=request.today))
     return risks.RiskList(
         instrument=instrument,
         scale=part.scale,
@@ -374,8 +378,8 @@ def _empty_list(
         norms=norms,
         log=log,
         flags=risks.OutcomeFlags.of(run.outcome_flags),
-        fates=run.fates,
-        model=request.model,
+        fates=run.standing.fates,
+        model=run.standing.model,
     )
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from alliance.dropout.ends.fates import NO_FATES, Fates, fates_of
+from alliance.dropout.model.bundle import Bundle
+from alliance.dropout.model.listing import told
+from alliance.dropout.model.upkeep import kept_up
 
 if TYPE_CHECKING:
     from alliance.readers import Loaded, ReadOptions
@@ -39,15 +42,32 @@ def beside_of(request: Request, loaded: Loaded, treatments: Any, options: ReadOp
     return Beside(appointments=appointments, treatments=treatments)
 
 
-def fates_in(loaded: Loaded, beside: Beside) -> Fates:
-    """Return how the treatments of the alliance form's cases stand."""
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How treatments stand, and a model as it may be used on them, with what must be told of it."""
+
+    fates: Fates = NO_FATES
+    model: Bundle | None = None
+    notes: tuple[str, ...] = ()
+
+
+NOTHING = Standing()
+"""Nothing is known beside the forms."""
+
+
+def standing(loaded: Loaded, beside: Beside, model: Bundle | None) -> Standing:
+    """Return how the treatments of the alliance form's cases stand, and whether a model still fits them."""
     from alliance.scoring import score
 
     form = next((each for each in loaded.scales.values() if each.measures_alliance), None)
-    if form is None or beside.treatments is None:
-        return NO_FATES
+    if form is None or (beside.treatments is None and model is None):
+        return Standing(model=model)
     scores = score(loaded.responses[form.id], form)
-    return fates_of(scores, form, beside.treatments, beside.appointments)
+    fates = fates_of(scores, form, beside.treatments, beside.appointments)
+    if model is None:
+        return Standing(fates=fates)
+    kept, drift = kept_up(model, scores, form, treatments=beside.treatments, appointments=beside.appointments)
+    return Standing(fates=fates, model=kept, notes=(told(kept), drift))
 
 
 def _beside(options: ReadOptions) -> ReadOptions:

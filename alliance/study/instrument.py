@@ -22,7 +22,7 @@ def instrument_for(
     derived = local_sem(part.tally.spread(rater)) if rater in part.tally.spreads else None
     norms = request.norms
     if norms is None and part.tally.n_scored >= MIN_RATINGS:
-        norms = norms_of(part.spill, part.scale, booked, high=bare.max)
+        norms = norms_of(part.spill, part.scale, booked, high=bare.max, until=request.today)
     instrument, told = taken_up(bare, sem=derived, norms=norms, frozen=request.norms is not None)
     notes += told
     return instrument, norms if norms is not None and norms.n else None

@@ -25,6 +25,7 @@ from alliance.dropout.model.bundle import Bundle
 from alliance.dropout.model.listing import (
     MODEL_COLUMNS,
     Opinion,
+    firing,
     level_codes,
     may_order,
     model_order,
@@ -32,7 +33,7 @@ from alliance.dropout.model.listing import (
     with_opinion,
 )
 from alliance.dropout.seen import Entry, seen
-from alliance.dropout.verdicts import LEVELS, fired_in, percentiles, triage_order
+from alliance.dropout.verdicts import LEVELS, percentiles, triage_order
 from alliance.dropout.visits import ATTENDED, Appointments, Visits
 from alliance.frames import ATTENDANCE, RISK
 from alliance.scale import Scale
@@ -118,13 +119,18 @@ def ratings_of(block: Block, scale: Scale, flags: OutcomeFlags | None = None) ->
     )
 
 
-def norms_of(spill: Spill, scale: Scale, booked: Booked | None, *, high: float) -> Norms:
-    """Return the local norms of all blocks together; the same in whatever blocks the cases come."""
+def norms_of(
+    spill: Spill, scale: Scale, booked: Booked | None, *, high: float, until: date | None = None
+) -> Norms:
+    """Return the local norms of all blocks together; the same in whatever blocks the cases come.
+
+    Forms dated after `until` are left out.
+    """
     tally = NormTally(parts=tuple(scale.subscales))
     for number in range(len(spill)):
         block = spill.block(number)
         given = booked.of(block.cases.tolist()) if booked else None
-        tally.add(visits_of(ratings_of(block, scale), given, n_cases=len(block.cases)))
+        tally.add(visits_of(ratings_of(block, scale), given, n_cases=len(block.cases), until=until))
     return tally.norms(scale.id, high=high)
 
 
@@ -209,7 +215,7 @@ class RiskList:
     def _judge(
         self, ratings: Ratings, appointments: Appointments | None, cases: Array, *, number: int
     ) -> None:
-        visits = visits_of(ratings, appointments, n_cases=len(cases))
+        visits = visits_of(ratings, appointments, n_cases=len(cases), until=self.today)
         visits = visits.with_fates(cases, ended=self.fates.ended, to_confirm=self.fates.to_confirm)
         verdicts = risk_arrays(visits, self.instrument, today=self.today)
         columns = risk_columns(verdicts, np.arange(len(cases)))
@@ -241,8 +247,9 @@ def seen_texts(columns: Mapping[str, Array], log: Sequence[Entry], today: date |
     """Return what stands beside each verdict of a Risk table: when it was acknowledged; empty = not."""
     texts = np.full(len(columns["case"]), "", dtype=object)
     logged = {entry.case for entry in log}
+    fired = firing(columns)
     for place, case in enumerate(columns["case"].tolist()):
         if case in logged:
-            entry = seen(log, case, fired_in(columns["reasons"][place]), today)
+            entry = seen(log, case, fired[place], today)
             texts[place] = "" if entry is None else str(entry)
     return texts

@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance.dropout.verdicts import with_points
 from alliance.report.view import CaseView, FlagView, SeriesView, StudyView
+from alliance.report.words import chances
 from alliance.rupture import Run
 from alliance.rupture.chance import Chance
 from alliance.rupture.findings import NOT_ENOUGH_DATA, Judged, flag_columns
@@ -25,6 +26,13 @@ Array = np.ndarray[Any, Any]
 
 SHOWN = 100
 """Cases drawn in a report, in triage order; the tables hold all."""
+
+
+BY_RULES = "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability."
+BY_MODEL = (
+    "Dropout risk: level and order by a fitted model where it has an answer, else by DRF-1; points and "
+    "reasons are those of DRF-1, transparent rules."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ def view_of(
         prevalence=_prevalence(facts.chances),
         methods=(
             *(_method(run) for run in judge.runs),
-            "Dropout risk: DRF-1, transparent rules; an ordinal level, never a probability.",
+            BY_MODEL if risks.orders else BY_RULES,
         ),
         notes=(*facts.notes, *told_lacking(general)),
         cases=tuple(
@@ -157,18 +165,11 @@ def model_words(row: Mapping[str, Any]) -> str:
     """
     if not row["model"]:
         return ""
-    parts = [f"{_percent(row['p_next'])} before the next session"]
-    if np.isfinite(row["p_3"]):
-        parts[0] += f", {_percent(row['p_3'])} within three"
+    parts = [chances(row["p_next"], row["p_3"])]
     parts += [text for text in (row["model_why"], row["outside"]) if text]
     if row["level"] != row["rules_level"]:
         parts.append(f"the rules alone: {row['rules_level']}")
     return f"model ({row['model']}): {'; '.join(parts)}"
-
-
-def _percent(p: float) -> str:
-    """Return a probability in percent; below 1 % is not taken for none."""
-    return "below 1 %" if 100 * p < 1 else f"{100 * p:.0f} %"
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -123,7 +123,8 @@ def cohort_of(
     covariates : names
         A baseline column of `treatments`; a score column of `scores`; a form of `others`, by its id (its
         total) or as `id.column`. A text column becomes 0/1 columns `name=level` against the most frequent
-        level. Values stand in `Cohort.covariates` at the session they were recorded at.
+        level; `name=level` asks for one of them alone. Values stand in `Cohort.covariates` at the session
+        they were recorded at.
     others : scale id → Scores, optional
         Scores of other forms. They too show that a session was attended.
     outcome : Outcome, optional

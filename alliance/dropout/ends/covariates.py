@@ -51,9 +51,14 @@ class CovariateSource:
         """Raise UsageError for a covariate that is nowhere."""
         known = [*self.baseline, *self.by_session]
         for name in names:
-            if name not in known:
+            if name not in known and self.level_of(name) is None:
                 what, hint = unknown_name("covariate", name, known)
                 raise UsageError(what, hint=hint if known else "the data hold no column beyond the ratings")
+
+    def level_of(self, name: str) -> tuple[str, str] | None:
+        """Return column and text where a name such as `site=north` asks for one text of a baseline column."""
+        column, _, level = name.partition("=")
+        return (column, level) if level and column in self.baseline and name not in self.baseline else None
 
     def forms(self, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
         """Return the alliance forms with the session covariates beside them, and the names of those.
@@ -61,7 +66,9 @@ class CovariateSource:
         A session of which there is only another form gets a row of its own, without a rating.
         """
         self.require(names)
-        wanted = [name for name in dict.fromkeys(names) if name not in self.baseline]
+        wanted = [
+            name for name in dict.fromkeys(names) if name not in self.baseline and self.level_of(name) is None
+        ]
         frame = self.scores.reset_index(drop=True)
         for form, other in self.others.items():
             frame = _beside(
@@ -76,17 +83,21 @@ def covariates_of(names: Sequence[str], source: CovariateSource, record: Record)
     """Return the values of each covariate at every visit, NaN = not recorded."""
     found: dict[str, Array] = {}
     for name in dict.fromkeys(names):
-        if name not in source.baseline:
+        level = source.level_of(name)
+        if level is None and name not in source.baseline:
             found[name] = record.visits.parts[name]
             continue
-        for column, values in _columns(name, source.treatments[name]).items():
+        columns = {} if level else _columns(name, source.treatments[name])
+        if level is not None:
+            columns[name] = _is_level(source.treatments[level[0]], level[1])
+        for column, values in columns.items():
             found[column] = record.of_treatment(values, np.nan)[record.visits.case]
     return found
 
 
 def _columns(name: str, column: pd.Series[Any]) -> dict[str, Array]:
     """Return a baseline column as numbers, or as one 0/1 column for each text but the most frequent one."""
-    texts = ["" if cell is None or cell != cell else str(cell).strip() for cell in column.tolist()]  # noqa: PLR0124 -- only a NaN differs from itself
+    texts = _texts(column)
     numbers = [_number(text) for text in texts]
     if all(number is not None for number in numbers):
         return {name: np.array(numbers, dtype=float)}
@@ -95,12 +106,17 @@ def _columns(name: str, column: pd.Series[Any]) -> dict[str, Array]:
         message = f"the covariate '{name}' has {len(counts)} different texts"
         raise UsageError(message, hint=f"a column of texts needs 2 to {MOST_LEVELS} of them to tell groups")
     usual = min(counts, key=lambda text: (-counts[text], text))
-    words = np.array(texts, dtype=object)
-    return {
-        f"{name}={level}": np.where(words == "", np.nan, (words == level).astype(float))
-        for level in sorted(counts)
-        if level != usual
-    }
+    return {f"{name}={level}": _is_level(column, level) for level in sorted(counts) if level != usual}
+
+
+def _is_level(column: pd.Series[Any], level: str) -> Array:
+    """Return 1 where a baseline column has the text `level`, 0 where another one, NaN where none."""
+    words = np.array(_texts(column), dtype=object)
+    return np.where(words == "", np.nan, (words == level).astype(float))
+
+
+def _texts(column: pd.Series[Any]) -> list[str]:
+    return ["" if cell is None or cell != cell else str(cell).strip() for cell in column.tolist()]  # noqa: PLR0124 -- only a NaN differs from itself
 
 
 def _number(text: str) -> float | None:

@@ -158,7 +158,7 @@ def ends_of(chosen: Definition, facts: Facts, settings: Mapping[str, Any]) -> tu
     UsageError
         If nothing in the data can answer; NEEDS has the sentences.
     """
-    lacking = lacks(chosen, facts)
+    lacking = lacks(chosen, facts) if facts.ended.any() else []
     if lacking:
         message = f"the data cannot tell dropout by the definition '{chosen.id}'"
         raise UsageError(message, where=lacking, hint="`alliance check` says which definitions they support")

@@ -1,13 +1,16 @@
-"""Discrete life tables and cumulative incidence: exact where many end at the same session."""
+"""Discrete life tables and cumulative incidence: exact where many end at the same session.
+
+`life_table` and `cumulative_incidence` take times, for users of the library; those of a risk set are made in
+`alliance.dropout.model.lifetable`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from alliance.dropout.ends.cohort import Cohort
 
 Array = np.ndarray[Any, Any]
 
@@ -102,26 +105,12 @@ def table_of(period: Array, at_risk: Array, events: Array) -> LifeTable:
         )
 
 
-def life_tables(time: Any, event: Any, group: Any, *, start: int = 1) -> dict[Any, LifeTable]:
-    """Return the life table of every group, by the group's name, in the order of their names.
+def life_table_of(cohort: Any) -> LifeTable:
+    """Return the life table of the risk set of a cohort."""
+    from alliance.dropout.model import lifetable
+    from alliance.dropout.model.rows import rows_of
 
-    Examples
-    --------
-    >>> tables = life_tables([1, 2, 2], [1, 0, 1], ["a", "a", "b"])
-    >>> {name: (table.at_risk.tolist(), table.events.tolist()) for name, table in tables.items()}
-    {'a': ([2, 1], [1, 0]), 'b': ([1, 1], [0, 1])}
-    """
-    time, event, group = np.asarray(time), np.asarray(event), np.asarray(group)
-    return {
-        name: life_table(time[group == name], event[group == name], start=start)
-        for name in np.unique(group).tolist()
-    }
-
-
-def life_table_of(cohort: Cohort) -> LifeTable:
-    """Return the life table of dropout over the sessions of a cohort's risk set (`model.rows.rows_of`)."""
-    at_risk, dropouts, _ = _counts(cohort)
-    return table_of(np.arange(1, len(at_risk) + 1), at_risk, dropouts)
+    return lifetable.life_table_of(rows_of(cohort))
 
 
 def cumulative_incidence(time: Any, event: Any, *, start: int = 1) -> Incidence:
@@ -147,45 +136,28 @@ def cumulative_incidence(time: Any, event: Any, *, start: int = 1) -> Incidence:
     time, event = _times(time, event, start)
     all_ends = life_table(time, event > 0, start=start)
     kinds = [int(kind) for kind in np.unique(event) if kind > 0]
-    counts = {kind: life_table_events(time, event == kind, all_ends.period) for kind in kinds}
-    return _incidence(all_ends, counts)
+    counts = {kind: _events(time, event == kind, all_ends.period) for kind in kinds}
+    return incidence_table(all_ends.period, all_ends.at_risk, counts)
 
 
-def incidence_of(cohort: Cohort) -> Incidence:
-    """Return the cumulative incidence of dropout (1) and of other, competing ends (2) by session."""
-    at_risk, dropouts, others = _counts(cohort)
-    all_ends = table_of(np.arange(1, len(at_risk) + 1), at_risk, dropouts + others)
-    return _incidence(all_ends, {1: dropouts, 2: others})
-
-
-def life_table_events(time: Array, event: Array, period: Array) -> Array:
+def _events(time: Array, event: Array, period: Array) -> Array:
     """Return how many events came in each of the periods, which follow each other."""
     first = int(period[0]) if len(period) else 0
     counts: Array = np.bincount(time[event] - first, minlength=len(period))
     return counts
 
 
-def _incidence(all_ends: LifeTable, counts: dict[int, Array]) -> Incidence:
-    before = np.concatenate([[1.0], all_ends.survival[:-1]])[: len(all_ends.period)]
-    share = before / np.maximum(all_ends.at_risk, 1)
+def incidence_table(period: Array, at_risk: Array, ends: Mapping[int, Array]) -> Incidence:
+    """Return the cumulative incidence of counts: kind of end → how many ended so, shape (periods,) each."""
+    every = sum(ends.values(), np.zeros(len(period), dtype=np.int64))
+    survival = table_of(period, at_risk, every).survival
+    before = np.concatenate([[1.0], survival[:-1]])[: len(period)]
+    share = before / np.maximum(at_risk, 1)
     return Incidence(
-        period=all_ends.period,
-        incidence={kind: np.cumsum(share * events) for kind, events in counts.items()},
-        survival=all_ends.survival,
+        period=np.asarray(period, dtype=np.int64),
+        incidence={kind: np.cumsum(share * events) for kind, events in ends.items()},
+        survival=survival,
     )
-
-
-def _counts(cohort: Cohort) -> tuple[Array, Array, Array]:
-    from alliance.dropout.model.rows import rows_of
-
-    rows = rows_of(cohort)
-    length = int(rows.session.max(initial=0))
-
-    def per_session(weights: Array) -> Array:
-        sums = np.bincount(rows.session - 1, weights=weights, minlength=length)
-        return np.rint(sums).astype(np.int64)
-
-    return per_session(np.ones(len(rows))), per_session(rows.y), per_session(rows.other)
 
 
 def _times(time: Any, event: Any, start: int) -> tuple[Array, Array]:

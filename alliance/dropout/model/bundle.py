@@ -216,12 +216,15 @@ def with_validation(bundle: Bundle, validation: Mapping[str, Any], *, seed: int)
     ----------
     bundle : Bundle
     validation : mapping
-        What `Validation.as_json` returns; its threshold, fairness and gates become the bundle's.
+        What `Validation.as_json` returns; its threshold, fairness and gates become the bundle's. The
+        threshold of a bundle with a refitted intercept stays, since the validation is of the earlier one.
     seed : int
         Of folds and replicates.
     """
     content, found = bundle.content, validation_values(validation)
     limits = [each for each in content["limits"] if each != NOT_VALIDATED]
+    if content.get("recalibrations") and content["threshold"]:
+        found["threshold"] = content["threshold"]
     return changed(bundle, **found, seed=seed, limits=limits)
 
 
@@ -235,7 +238,7 @@ def validation_values(validation: Mapping[str, Any] | None) -> dict[str, Any]:
         "validation": found or None,
         "fairness": fairness,
         "gates": gates,
-        "status": _status(gates),
+        "status": status_of([each["passed"] for each in gates]),
     }
 
 
@@ -254,8 +257,13 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _status(gates: Sequence[Mapping[str, Any]]) -> str:
-    return VALIDATED if gates and all(each["passed"] is True for each in gates) else EXPLORATORY
+def status_of(passed: Sequence[bool | None]) -> str:
+    """Return "validated" if there are gates and every one is passed, else "exploratory".
+
+    >>> status_of([True, True]), status_of([True, None]), status_of([])
+    ('validated', 'exploratory', 'exploratory')
+    """
+    return VALIDATED if passed and all(answer is True for answer in passed) else EXPLORATORY
 
 
 def _limits(model: HazardModel, *, synthetic: bool, validated: bool, more: Sequence[str]) -> list[str]:
@@ -376,6 +384,8 @@ def _model_of(content: Mapping[str, Any]) -> HazardModel:
         before_flic=_number(intercept["before_flic"]),
         covariance=np.full((size, size), np.nan),
         clustered_by=content.get("clustered_by", "client"),
+        log_likelihood=_number(content.get("log_likelihood")),
+        penalty=content.get("penalty"),
         n_rows=training["n_rows"],
         n_events=training["n_events"],
         n_cases=training["n_cases"],

@@ -9,8 +9,11 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def cumulative_incidence(h_dropout: Array, h_other: Array) -> tuple[Array, Array, Array]:
+def incidence_of_hazards(h_dropout: Array, h_other: Array) -> tuple[Array, Array, Array]:
     """Return the cumulative incidence of dropout and of other ends, and the survival, after each session.
+
+    For users of the library: it turns `HazardModel.hazard` and the hazard of its `competing` model into
+    incidence. That of times comes from `alliance.dropout.ends.lifetable`.
 
     Parameters
     ----------
@@ -25,7 +28,7 @@ def cumulative_incidence(h_dropout: Array, h_other: Array) -> tuple[Array, Array
 
     Examples
     --------
-    >>> dropout, other, survival = cumulative_incidence(np.array([0.1, 0.08]), np.array([0.0, 0.02]))
+    >>> dropout, other, survival = incidence_of_hazards(np.array([0.1, 0.08]), np.array([0.0, 0.02]))
     >>> dropout.round(4), other.round(4), survival.round(4)
     (array([0.1  , 0.172]), array([0.   , 0.018]), array([0.9 , 0.81]))
     """

@@ -23,7 +23,7 @@ LEAST_EVENTS = 10
 INDEPENDENT = 1e-6
 """Share of a column's length beyond what the columns before it explain, below which it says nothing new."""
 
-ENOUGH = 200_000
+ENOUGH = 50_000
 """Rows from which the percentiles of a column are known well enough."""
 
 MISSING = "_missing"
@@ -104,7 +104,9 @@ def design_of(
     Raises
     ------
     UsageError
-        If the time is unknown, dummies are not possible, or a covariate is unknown or says nothing new.
+        If the time or a covariate is unknown, or a covariate may not be one.
+    DataError
+        If the data do not allow dummies, or a covariate says nothing new.
     """
     _check_time(time, rows, strict=strict)
     _check_covariates(covariates, rows)
@@ -217,7 +219,7 @@ def _check_time(time: str, rows: Rows, *, strict: bool) -> None:
             f"a term for each session needs at most {MOST_DUMMIES} sessions "
             f"with at least {LEAST_EVENTS} dropouts each"
         )
-        raise UsageError(
+        raise DataError(
             what,
             where=[f"{len(session)} sessions in the data"] * (len(session) > MOST_DUMMIES)
             + [f"session {session[each]}: {int(events[each])} dropouts" for each in few],

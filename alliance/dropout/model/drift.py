@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from alliance.courses import TOLERANCE
 from alliance.dropout.model.bundle import EXPLORATORY, Bundle, changed, data_digest
 from alliance.dropout.model.firth import flic
+from alliance.dropout.model.hazard import HazardModel, SideModel
 from alliance.dropout.model.rows import NO_DAY, Rows
+from alliance.dropout.validation.metrics import budget_threshold, net_benefit, reaches
 from alliance.dropout.validation.metrics import oe as observed_over_expected
 from alliance.dropout.validation.metrics import slope as calibration_slope
 from alliance.errors import DataError, UsageError
@@ -23,6 +25,8 @@ LEAST_DROPOUTS = 50
 
 OE_LOW, OE_HIGH = 0.8, 1.25
 LEAST_SLOPE = 0.7
+
+EARLIER = "Gates and validation are those of the earlier intercept."
 
 KEEP, RECALIBRATE, DEACTIVATE, UNKNOWN = "keep", "recalibrate", "deactivate", "not enough data"
 
@@ -95,6 +99,15 @@ def drift(bundle: Bundle, rows: Rows) -> Drift:
 def recalibrate(bundle: Bundle, rows: Rows) -> Bundle:
     """Return the bundle with its intercepts refitted to new rows, all slopes as they were.
 
+    The threshold is taken anew from the new predictions, at the share of rows it may flag. Gates, validation
+    and status stay as they were, and the limits say so.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    rows : Rows
+        By the model's definition; those it was built on are passed over.
+
     Raises
     ------
     DataError
@@ -108,10 +121,13 @@ def recalibrate(bundle: Bundle, rows: Rows) -> Bundle:
     model, content = bundle.model, bundle.content
     offset = model.linear(some) - model.intercept
     intercept = flic(offset, some.y, link=model.settings.link, start=model.intercept)
+    threshold = _threshold(content["threshold"], replace(model, intercept=intercept), some)
     dated = some.day[some.day != NO_DAY]
     note = {
         "before": model.intercept,
         "after": intercept,
+        "threshold_before": bundle.threshold,
+        "threshold_after": threshold and threshold["value"],
         "n_rows": len(some),
         "n_events": n_dropouts,
         "last_date": str(np.datetime64(int(dated.max()), "D")) if len(dated) else None,
@@ -120,10 +136,12 @@ def recalibrate(bundle: Bundle, rows: Rows) -> Bundle:
     told = f"The intercept was refitted to {len(some)} newer rows with {n_dropouts} dropouts."
     return changed(
         bundle,
-        intercept={**content["intercept"], "coef": intercept},
-        landmark=_refitted(content["landmark"], bundle, some),
+        intercept={**content["intercept"], "coef": intercept, "se": None, "before_flic": None},
+        landmark=_refitted(content["landmark"], model.landmark, some, some.fate),
+        competing=_refitted(content["competing"], model.competing, some, some.other),
+        threshold=threshold,
         recalibrations=[*content.get("recalibrations", []), note],
-        limits=[*content["limits"], told],
+        limits=[*(each for each in content["limits"] if each != EARLIER), EARLIER, told],
     )
 
 
@@ -141,14 +159,26 @@ def _judged(oe: float, slope: float) -> tuple[str, str]:
     return KEEP, f"{numbers}: the model still fits"
 
 
-def _refitted(values: Mapping[str, Any] | None, bundle: Bundle, rows: Rows) -> Mapping[str, Any] | None:
-    """Return the landmark model with its intercept refitted, as it was if the new fates cannot tell."""
-    side = bundle.model.landmark
-    known = rows.take(np.isfinite(rows.fate))
-    if side is None or values is None or not 0 < known.fate.sum() < len(known):
+def _threshold(values: Mapping[str, Any] | None, model: HazardModel, rows: Rows) -> dict[str, Any] | None:
+    """Return the threshold at the same budget from the model's predictions of new rows; None without one."""
+    if values is None or values.get("budget") is None:
+        return None
+    hazard = model.hazard(rows)
+    value = budget_threshold(hazard, values["budget"])
+    gained = net_benefit(rows.y, reaches(hazard, value), value)
+    return {**values, "value": value, "net_benefit": gained}
+
+
+def _refitted(
+    values: Mapping[str, Any] | None, side: SideModel | None, rows: Rows, y: Array
+) -> Mapping[str, Any] | None:
+    """Return a side model with its intercept refitted to `y`, as it was if the new outcomes cannot tell."""
+    known = np.isfinite(y)
+    if side is None or values is None or not 0 < y[known].sum() < known.sum():
         return values
-    offset = side.linear(known) - side.intercept
-    return {**values, "intercept": flic(offset, known.fate, link=side.link, start=side.intercept)}
+    some = rows.take(known)
+    offset = side.linear(some) - side.intercept
+    return {**values, "intercept": flic(offset, y[known], link=side.link, start=side.intercept)}
 
 
 def _last_date(bundle: Bundle) -> str | None:

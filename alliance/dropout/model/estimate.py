@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from alliance.dropout.model.firth import FirthFit, firth, flic
-from alliance.dropout.model.links import FAR, WORKING, blocks, log_likelihood
+from alliance.dropout.model.links import FAR, WORKING, Working, blocks
 from alliance.errors import DataError, UsageError, unknown_name
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +36,8 @@ class Estimate:
     ----------
     coef : float, shape (1 + terms,); the intercept first
     before : float; the intercept before it was refitted alone, the same where it was not
-    covariance : float, shape (1 + terms, 1 + terms); cluster-robust, NaN with fewer than two clusters
+    covariance : float, shape (1 + terms, 1 + terms); cluster-robust, NaN with fewer than two clusters; with
+        the ridge penalty in its information, which is held at `penalty`
     log_likelihood : float; at `coef`, without penalty
     penalty : float or None; the ridge penalty used
     """
@@ -79,11 +80,13 @@ def estimate(
     Raises
     ------
     UsageError
-        If an unknown estimator is asked for, or one that is not installed.
+        If an unknown estimator is asked for, or one that is not installed, or a penalty for another one than
+        ridge.
     DataError
         If y is the same everywhere, or there is no maximum of the likelihood.
     """
     _check(y, link, estimator, weights)
+    _check_penalty(penalty, estimator)
     used, before = penalty, np.nan
     if estimator == "firth":
         fit = _firth(columns, y, link, weights)
@@ -95,12 +98,15 @@ def estimate(
     else:
         used = _choose_penalty(columns, y, clusters, weights) if penalty is None else penalty
         coef = _ridge(columns, y, used, weights)
+    sums = _cluster_sums(columns, y, coef, clusters, link=link, weights=weights)
+    if used is not None:
+        sums = replace(sums, information=sums.information + np.diag(_penalty_curvature(columns, used)))
     return Estimate(
         coef=coef,
         before=before if estimator == "firth" else float(coef[0]),
-        covariance=cluster_covariance(columns, y, coef, clusters, link=link, weights=weights),
-        log_likelihood=log_likelihood(columns @ coef, y, link=link, weights=weights),
-        penalty=used if estimator == "ridge" else None,
+        covariance=sums.sandwich,
+        log_likelihood=sums.log_likelihood,
+        penalty=used,
     )
 
 
@@ -133,27 +139,57 @@ def cluster_covariance(
     ----------
     Liang, K.-Y., & Zeger, S. L. (1986). https://doi.org/10.1093/biomet/73.1.13
     """
+    return _cluster_sums(columns, y, coef, clusters, link=link, weights=weights).sandwich
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ClusterSums:
+    """Log-likelihood, observed information and the score of each cluster, at some coefficients."""
+
+    n_rows: int
+    n_clusters: int
+    log_likelihood: float
+    information: Array
+    scores: Array
+
+    @property
+    def sandwich(self) -> Array:
+        """The covariance that allows for dependence within clusters, NaN with fewer than two."""
+        n, size, groups = self.n_rows, len(self.information), self.n_clusters
+        if groups <= 1 or n <= size:
+            return np.full((size, size), np.nan)
+        bread = np.linalg.inv(self.information)
+        factor = groups / (groups - 1) * (n - 1) / (n - size)
+        return np.asarray(factor * bread @ (self.scores @ self.scores.T) @ bread)
+
+
+def _cluster_sums(
+    columns: Array, y: Array, coef: Array, clusters: Array, *, link: str, weights: Array | None
+) -> _ClusterSums:
+    """Return the sums of one pass over all rows, which are added up by runs of one cluster first."""
     n, size = columns.shape
     code = clusters - int(clusters.min())
-    n_clusters = n_distinct(code)
-    if n_clusters <= 1 or n <= size:
-        return np.full((size, size), np.nan)
-    information, scores = np.zeros((size, size)), []
+    information, log_likelihood, scores = np.zeros((size, size)), 0.0, []
     for rows in blocks(n, size):
         across = np.ascontiguousarray(columns[rows].T)
-        residual, curvature = _derivatives(coef @ across, y[rows], link)
-        if weights is not None:
-            residual, curvature = residual * weights[rows], curvature * weights[rows]
+        linear, some = coef @ across, None if weights is None else weights[rows]
+        part = WORKING[link](linear, y[rows], some)
+        residual, curvature = part.residual, _curvature(part, linear, y[rows], link)
+        if some is not None:
+            residual, curvature = residual * some, curvature * some
+        log_likelihood += part.log_likelihood
         information += (across * curvature) @ across.T
         runs = np.flatnonzero(np.diff(code[rows], prepend=-1))
         scores.append((code[rows][runs], np.add.reduceat(across * residual, runs, axis=1)))
     place = np.concatenate([codes for codes, _ in scores])
-    total = np.stack(
-        [np.bincount(place, weights=each) for each in np.concatenate([sums for _, sums in scores], axis=1)]
+    sums = np.concatenate([each for _, each in scores], axis=1)
+    return _ClusterSums(
+        n_rows=n,
+        n_clusters=n_distinct(place),
+        log_likelihood=log_likelihood,
+        information=information,
+        scores=np.stack([np.bincount(place, weights=each) for each in sums]),
     )
-    bread = np.linalg.inv(information)
-    factor = n_clusters / (n_clusters - 1) * (n - 1) / (n - size)
-    return np.asarray(factor * bread @ (total @ total.T) @ bread)
 
 
 def n_distinct(codes: Array) -> int:
@@ -176,14 +212,13 @@ def clusters_of(therapist: Array, client: Array) -> tuple[Array, str]:
     return np.asarray(np.where(known, therapist, therapist.max() + 1 + client)), "therapist"
 
 
-def _derivatives(linear: Array, y: Array, link: str) -> tuple[Array, Array]:
-    """Return the first and minus the second derivative of the log-likelihood in the linear predictor."""
-    part = WORKING[link](linear, y)
+def _curvature(part: Working, linear: Array, y: Array, link: str) -> Array:
+    """Return minus the second derivative of the log-likelihood in the linear predictor."""
     if link == "logit":
-        return part.residual, part.weight
+        return part.weight
     rate = np.exp(np.clip(linear, -FAR, FAR))
     odds = rate / -np.expm1(-rate)
-    return part.residual, np.where(y > 0, odds * np.exp(-rate) * (odds - 1), rate)
+    return np.where(y > 0, odds * np.exp(-rate) * (odds - 1), rate)
 
 
 def _check(y: Array, link: str, estimator: str, weights: Array | None) -> None:
@@ -203,6 +238,15 @@ def _check(y: Array, link: str, estimator: str, weights: Array | None) -> None:
     if not 0 < n_events < len(y):
         message = f"nothing to learn from: {n_events} of {len(y)} rows are events"
         raise DataError(message, hint="a model needs rows with and without the event")
+
+
+def _check_penalty(penalty: float | None, estimator: str) -> None:
+    if penalty is not None and estimator != "ridge":
+        message = f"a penalty is for the estimator ridge, not for {estimator}"
+        raise UsageError(message, hint="leave the penalty out, or choose the estimator ridge")
+    if penalty is not None and not penalty > 0:
+        message = f"the penalty of ridge must be above 0, got {penalty:g}"
+        raise UsageError(message, hint="leave it out to have it chosen by cross-validation")
 
 
 def _firth(columns: Array, y: Array, link: str, weights: Array | None) -> FirthFit:
@@ -231,14 +275,24 @@ def _maximum_likelihood(columns: Array, y: Array, link: str, weights: Array | No
 def _ridge(columns: Array, y: Array, penalty: float, weights: Array | None) -> Array:
     """Return logistic coefficients with half `penalty` times the sum of squared standardised slopes."""
     linear_model = _sklearn("sklearn.linear_model")
-    centre, scale = columns[:, 1:].mean(axis=0), columns[:, 1:].std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    centre, scale = columns[:, 1:].mean(axis=0), _spread(columns)
     model = linear_model.LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10, max_iter=200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit((columns[:, 1:] - centre) / scale, y, sample_weight=weights)
     slopes = model.coef_[0] / scale
     return np.concatenate([[float(model.intercept_[0]) - float(slopes @ centre)], slopes])
+
+
+def _spread(columns: Array) -> Array:
+    """Return the standard deviation of each column but the first, 1 for one that does not vary."""
+    scale = columns[:, 1:].std(axis=0)
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _penalty_curvature(columns: Array, penalty: float) -> Array:
+    """Return the second derivative of the ridge penalty in each coefficient; 0 for the intercept."""
+    return np.append(0.0, penalty * _spread(columns) ** 2)
 
 
 def _choose_penalty(columns: Array, y: Array, clusters: Array, weights: Array | None) -> float:

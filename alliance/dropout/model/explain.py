@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -114,23 +113,3 @@ def _words(term: Term) -> tuple[str, str]:
     if term.name.endswith(MISSING):
         return (f"{term.name.removesuffix(MISSING)} not recorded",) * 2
     return _TWO_SIDED.get(term.name, (f"{term.name} below average", f"{term.name} above average"))
-
-
-def contribution_words(model: HazardModel, contributions: Array) -> list[tuple[str, float, str]]:
-    """Return the terms of one case with a contribution and "raises", "lowers" or "no change", biggest first.
-
-    Parameters
-    ----------
-    contributions : float, shape (terms,)
-    """
-    places: Iterable[int] = np.argsort(-np.abs(contributions), kind="stable").tolist()
-    return [
-        (model.terms[each].words, float(contributions[each]), _direction(float(contributions[each])))
-        for each in places
-    ]
-
-
-def _direction(size: float) -> str:
-    if abs(size) <= SLIGHT:
-        return "no change"
-    return "raises" if size > 0 else "lowers"

@@ -17,15 +17,24 @@ FEW_ROWS = 20_000
 LONGEST_STEP = 5.0
 HALVINGS = 30
 SLACK = 1e-12
-EVEN = 1e-6
-"""With many rows the climb also ends where the next step would be shorter than this, in standard errors."""
+EVEN, FINE = 1e-4, 1e-6
+"""With many rows the climb also ends where the next step would be this short: in standard errors, and at all."""
+
+LAG = 0.05
+"""Share of a step that is taken to come again, if less came last: the hat diagonal is one of the step before."""
 
 STILL = 1e-13
+"""Square of the last step of an intercept; a Newton step, as of the logit, leaves half of that."""
+
 PATIENCE = 25
 """Passes after which a Newton step replaces the Fisher step."""
 
 NUDGE = 1e-4
-STRIDES = (1024, 256, 64)
+STRIDES = (1024, 64, 8)
+"""With many rows the climb begins at the estimate from every so many of them, one after the other."""
+
+NEAR = 1.0
+"""Longest last step, in standard errors, of an estimate that only says where to begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +75,7 @@ def firth(
     """Return the estimates that maximise the likelihood times the square root of the information.
 
     They are finite even where the outcome is separated. Each Fisher step is halved until the penalised
-    likelihood does not fall. With many rows the steps begin at the estimate from every 64th row.
+    likelihood does not fall. With many rows the steps begin at the estimate from every eighth row.
 
     Parameters
     ----------
@@ -140,7 +149,7 @@ def flic(
         score, information = _intercept_sums(offset, intercept, y, link, weights)
         step = float(np.clip(score / max(information, 1e-300), -LONGEST_STEP, LONGEST_STEP))
         intercept += step
-        if step * step <= STILL * min(before, 1.0):
+        if step * step <= STILL * (1.0 if link == "logit" else min(before, 1.0)):
             return intercept
         before = abs(step)
     message = f"the intercept must converge, got a last step of {step:g}"
@@ -263,19 +272,25 @@ def _fill(some: _Problem, across: Array, lead: Array, scratch: Array) -> float:
 
 
 def _climb(problem: _Problem, begin: _Start, *, tolerance: float, max_iter: int) -> FirthFit:
-    coef, whiten, before = begin.coef, begin.whiten, np.inf
+    coef, whiten, before = begin.coef, begin.whiten, 0.0
     now, n_iter, length = _sums(problem, coef, whiten), 1, np.inf
     _require_independent(now)
     while n_iter < max_iter:
         step = now.step if n_iter < PATIENCE else _sharp_step(problem, coef, now)
         length = float(np.sqrt(max(float(step @ now.information @ step), 0.0)))
-        if length < tolerance or (whiten is not None and length * length < EVEN * min(before, 1.0)):
+        if length < tolerance or (whiten is not None and _settled(step, length, before)):
             return _fit(coef + step, now, n_iter)
         whiten = None if whiten is None or n_iter >= PATIENCE else _whiten(now.information)
         now, step, n_tries = _halved(problem, coef, step, whiten, least=now.penalised)
         coef, before, n_iter = coef + step, length, n_iter + n_tries
     message = f"the estimates must converge within {max_iter} passes, got a last step of {length:g}"
     raise ValueError(message)
+
+
+def _settled(step: Array, length: float, before: float) -> bool:
+    """Return whether the next step is sure to be short, by how this one's `length` is to the one `before`."""
+    share = max(length / before, LAG) if before else 1.0
+    return share * length < EVEN and share * float(np.abs(step).max()) < FINE
 
 
 def _sharp_step(problem: _Problem, coef: Array, now: _Sums) -> Array:
@@ -331,19 +346,20 @@ class _Start:
 
 
 def _start(problem: _Problem, coef: Array | None) -> _Start:
+    """Return the estimate from ever more of the rows, each begun at the one before."""
     n, size = problem.columns.shape
-    start = np.zeros(size) if coef is None else np.asarray(coef, dtype=float)
+    start, information = np.zeros(size) if coef is None else np.asarray(coef, dtype=float), None
     if n <= FEW_ROWS:
         return _Start(coef=start, whiten=None)
     for stride in STRIDES:
         some = problem.part(slice(None, None, stride))
-        if len(some.y) > FEW_ROWS:
-            continue
+        whiten = None if information is None else _whiten(information / stride)
         try:
-            fit = _climb(some, _Start(coef=start, whiten=None), tolerance=0.1, max_iter=100)
+            fit = _climb(some, _Start(coef=start, whiten=whiten), tolerance=NEAR, max_iter=100)
         except (ValueError, np.linalg.LinAlgError):
-            return _Start(coef=np.zeros(size), whiten=np.zeros((size, size)))
-        start, whiten = fit.coef, _whiten(np.linalg.inv(fit.covariance) * stride)
+            continue
+        start, information = fit.coef, np.linalg.inv(fit.covariance) * stride
+    whiten = np.zeros((size, size)) if information is None else _whiten(information)
     return _Start(coef=start, whiten=whiten)
 
 

@@ -26,6 +26,11 @@ from alliance.errors import UsageError
 
 Array = np.ndarray[Any, Any]
 
+RIDGE_ERRORS = (
+    "Standard errors of the ridge estimates hold for the penalty as it is: they allow neither for its choice "
+    "nor for the pull of the estimates towards 0."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
@@ -41,7 +46,7 @@ class FitSettings:
     landmark : also fit the risk within the next three sessions
     ipcw : weight the landmark rows by the inverse probability that their fate is known
     competing : also fit the hazard of other ends
-    penalty : of ridge; None = chosen by cross-validation over therapists
+    penalty : of ridge, which alone takes one; None = chosen by cross-validation over therapists
     strict : refuse sessions with too few dropouts for dummies and covariates that say nothing new; a resample
         of rows that were accepted once sets it to False, and such terms are left out
     """
@@ -183,7 +188,7 @@ def fit(
     https://doi.org/10.1093/biomet/80.1.27; Puhr, R., et al. (2017). https://doi.org/10.1002/sim.7273
     """
     _require_known(rows)
-    told = _demographics(settings.covariates, allowed=allow_demographics)
+    told = (*_demographics(settings.covariates, allowed=allow_demographics), *_shrunken(settings))
     design, columns = design_of(
         rows, time=settings.time, covariates=settings.covariates, strict=settings.strict
     )
@@ -315,6 +320,13 @@ def _require_known(rows: Rows) -> None:
     if unknown:
         message = f"rows must all have a known y, got {unknown} without"
         raise ValueError(message)
+
+
+def _shrunken(settings: FitSettings) -> tuple[str, ...]:
+    """Return what has to be known of the standard errors of a penalised fit."""
+    if settings.estimator != "ridge":
+        return ()
+    return (RIDGE_ERRORS,)
 
 
 def _demographics(covariates: Sequence[str], *, allowed: bool) -> tuple[str, ...]:

@@ -1,16 +1,12 @@
-"""Dropout within the next three sessions: a landmark model, or one-step hazards chained."""
+"""Weights of the landmark model: how likely the fate of each row within its window was to be known."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from alliance.dropout.model.rows import HORIZON, Rows
-
-if TYPE_CHECKING:
-    from alliance.dropout.model.hazard import HazardModel
+from alliance.dropout.model.rows import Rows
 
 Array = np.ndarray[Any, Any]
 
@@ -50,14 +46,3 @@ def _histories(rows: Rows) -> tuple[Array, Array, Array]:
     total = np.repeat((rows.session + ~ended)[last], n_rows)
     cut = np.repeat((np.isnan(rows.fate) & ~ended)[last], n_rows)
     return last, total, cut
-
-
-def chained_risk(model: HazardModel, rows: Rows, *, sessions: int = HORIZON) -> Array:
-    """Return the risk within some sessions from one-step hazards, with all but the session number frozen.
-
-    1 - (1 - h(t)) (1 - h(t + 1)) …; only an approximation, since predictors change. Shape (rows,).
-    """
-    survival = np.ones(len(rows))
-    for ahead in range(sessions):
-        survival = survival * (1 - model.hazard(replace(rows, session=rows.session + ahead)))
-    return 1 - survival

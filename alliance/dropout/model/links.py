@@ -96,15 +96,6 @@ def _sum_log(values: Array) -> float:
 WORKING = {"logit": working_logit, "cloglog": working_cloglog}
 
 
-def log_likelihood(linear: Array, y: Array, *, link: str, weights: Array | None = None) -> float:
-    """Return the log-likelihood of y at its linear predictors, without penalty."""
-    parts = (
-        WORKING[link](linear[rows], y[rows], None if weights is None else weights[rows])
-        for rows in blocks(len(y))
-    )
-    return float(sum(each.log_likelihood for each in parts))
-
-
 def blocks(n: int, size: int = 7) -> Iterator[slice]:
     """Yield the rows of each block of a design with `size` columns."""
     length = block_length(size)

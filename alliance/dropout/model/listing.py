@@ -12,8 +12,9 @@ from alliance.dropout.ends.cohort import ENDS, ONGOING, Cohort
 from alliance.dropout.model.apply import apply
 from alliance.dropout.model.bundle import VALIDATED, Bundle
 from alliance.dropout.model.rows import NO_DAY, latest_rows
-from alliance.dropout.verdicts import LEVELS, REVIEW, WATCH, risk_columns
+from alliance.dropout.verdicts import LEVELS, REVIEW, WATCH, fired_in, risk_columns
 from alliance.dropout.visits import Visits
+from alliance.errors import UsageError
 
 if TYPE_CHECKING:
     from alliance.dropout.triage import Judged
@@ -22,6 +23,9 @@ Array = np.ndarray[Any, Any]
 
 MODEL_COLUMNS = ("rules_level", "p_next", "p_3", "model", "model_why", "outside")
 """Columns that a model adds to a Risk table."""
+
+MODEL_RULE = "MODEL"
+"""Stands among the rules that fired where a model that may order puts a case under REVIEW."""
 
 MODEL_CAVEAT = (
     "A probability is about clients like this one in this service, not about this person; a low one does not "
@@ -96,8 +100,12 @@ def opinion(
     Raises
     ------
     UsageError
-        If the model was built for another form or another scoring of it, or needs covariates.
+        If the model was built for another form or another scoring of it, or has covariates.
     """
+    own = [each["name"] for each in bundle.content["covariates"]]
+    if own:
+        message = f"the model has covariates of its own, which the list does not read: {', '.join(own)}"
+        raise UsageError(message, hint="`alliance model apply` reads them and orders its own table")
     n = len(visits.starts)
     applied = apply(
         bundle,
@@ -203,6 +211,15 @@ def listed(judged: Judged, said: Opinion | None = None) -> dict[str, Array]:
             rank[order] = np.arange(len(order))
             order = model_order(level_codes(columns["level"]), said.p_next, rank)
     return {name: values[order] for name, values in columns.items()}
+
+
+def firing(columns: Mapping[str, Array]) -> list[tuple[str, ...]]:
+    """Return what fires for each row of a Risk table: the rules by name, and MODEL_RULE."""
+    rules = [fired_in(reasons) for reasons in columns["reasons"].tolist()]
+    if "model" not in columns:
+        return rules
+    by_model = (columns["model"] == VALIDATED) & (columns["level"] == LEVELS[REVIEW])
+    return [(*names, MODEL_RULE) if said else names for names, said in zip(rules, by_model, strict=True)]
 
 
 def level_codes(levels: Array) -> Array:

@@ -14,6 +14,7 @@ from alliance.dropout.model.rows import Rows
 from alliance.dropout.validation.curves import THRESHOLDS
 from alliance.dropout.validation.decision import decision_curve
 from alliance.dropout.validation.fairness import fairness
+from alliance.dropout.validation.gates import DRAWS
 from alliance.dropout.validation.metrics import Predictions
 from alliance.dropout.validation.resampling import (
     THERAPISTS_FOR_DRAWS,
@@ -67,7 +68,7 @@ def evaluate_external(
     *,
     threshold: float | None = None,
     groups: Mapping[str, Array] | None = None,
-    n_boot: int = 200,
+    n_boot: int = DRAWS,
     seed: int = 1,
     progress: Progress | None = None,
 ) -> External:

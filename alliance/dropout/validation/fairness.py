@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alliance.dropout.model.rows import Rows
+from alliance.dropout.validation.gates import DRAWS
 from alliance.dropout.validation.metrics import Predictions, Ranking, flagging, oe, reaches
 from alliance.dropout.validation.resampling import Groups, draws, percentile_limits
 from alliance.errors import UsageError
@@ -36,7 +37,7 @@ def fairness(
     *,
     threshold: float,
     units: Groups,
-    n_boot: int = 200,
+    n_boot: int = DRAWS,
     seed: int = 1,
 ) -> list[dict[str, Any]]:
     """Return how the model does in every declared group.

@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from alliance.courses import TOLERANCE
+from alliance.dropout.model.bundle import status_of
+from alliance.dropout.model.estimate import LEAST_THERAPISTS
 
 CLOSED_CLIENTS = 300
 DROPOUTS = 60
 DROPOUTS_RECOMMENDED = 100
 EVENTS_PER_PARAMETER = 10
-THERAPISTS = 10
+DRAWS, FOLDS = 200, 10
+"""Bootstrap draws and folds from which the interval of the AUC is taken for known."""
+
 AUC, AUC_LOW = 0.60, 0.55
 SLOPE_LOW, SLOPE_HIGH = 0.80, 1.20
 CITL = 0.20
-
-EXPLORATORY, VALIDATED = "exploratory", "validated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Evidence:
     auc_drf1 : float; the same of the DRF-1 order on the same rows
     slope, citl : float; cross-validated
     nb, nb_all, nb_drf1 : float; net benefit at the threshold: model, treating all, DRF-1 REVIEW
+    n_boot, folds : int; bootstrap draws and folds that the numbers are from
     same : bool or None; the data in use have the model's definition, instrument and scoring version
     """
 
@@ -55,6 +58,8 @@ class Evidence:
     nb: float
     nb_all: float
     nb_drf1: float
+    n_boot: int
+    folds: int
     same: bool | None = None
 
 
@@ -85,7 +90,7 @@ def gates(evidence: Evidence) -> tuple[Gate, ...]:
     >>> evidence = Evidence(
     ...     n_closed=800, n_dropouts=210, n_events=210, n_parameters=5, n_needed=560, n_therapists=30,
     ...     grouped_by="therapist", auc=0.70, auc_low=0.66, auc_drf1=0.64, slope=0.95, citl=0.01,
-    ...     nb=0.011, nb_all=-0.02, nb_drf1=0.006, same=True)
+    ...     nb=0.011, nb_all=-0.02, nb_drf1=0.006, n_boot=200, folds=10, same=True)
     >>> [gate.passed for gate in gates(evidence)], status(gates(evidence))
     ([True, True, True, True, True, True, True], 'validated')
     """
@@ -102,7 +107,7 @@ def gates(evidence: Evidence) -> tuple[Gate, ...]:
 
 def status(passed: tuple[Gate, ...]) -> str:
     """Return "validated" if every gate is passed, else "exploratory"."""
-    return VALIDATED if passed and all(gate.passed is True for gate in passed) else EXPLORATORY
+    return status_of([gate.passed for gate in passed])
 
 
 def all_of(*answers: bool | None) -> bool | None:
@@ -148,24 +153,28 @@ def _events(evidence: Evidence) -> Gate:
 def _therapists(evidence: Evidence) -> Gate:
     return Gate(
         id="G3",
-        asks=f"at least {THERAPISTS} therapists, or a validation grouped by client, with a warning",
+        asks=f"at least {LEAST_THERAPISTS} therapists, or a validation grouped by client, with a warning",
         found=f"{evidence.n_therapists} therapists, grouped by {evidence.grouped_by}",
-        passed=evidence.n_therapists >= THERAPISTS or evidence.grouped_by == "client",
+        passed=evidence.n_therapists >= LEAST_THERAPISTS or evidence.grouped_by == "client",
     )
 
 
 def _ranking(evidence: Evidence) -> Gate:
+    enough = evidence.n_boot >= DRAWS and evidence.folds >= FOLDS
+    needed = f"{DRAWS} draws and {FOLDS} folds are needed, there were {evidence.n_boot} and {evidence.folds}; "
     return Gate(
         id="G4",
         asks=f"cross-validated AUC at least {AUC:.2f}, its lower 95 % bound above {AUC_LOW:.2f}, and above "
-        "the AUC of the DRF-1 order on the same rows",
-        found=f"AUC {_number(evidence.auc)}, lower bound {_number(evidence.auc_low)}, DRF-1 "
+        f"the AUC of the DRF-1 order on the same rows; {DRAWS} bootstrap draws and {FOLDS} folds",
+        found=f"{'' if enough else needed}AUC {_number(evidence.auc)}, lower bound {_number(evidence.auc_low)}, DRF-1 "
         f"{_number(evidence.auc_drf1)}",
         passed=all_of(
             at_least(evidence.auc, AUC),
             above(evidence.auc_low, AUC_LOW),
             above(evidence.auc, evidence.auc_drf1),
-        ),
+        )
+        if enough
+        else None,
     )
 
 

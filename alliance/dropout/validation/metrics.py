@@ -25,8 +25,6 @@ _EDGE = 1e-12
 _STEPS, _CLOSE, _PERFECT = 100, 1e-10, 1e-6
 """Steps of the fit at most, the last one's size, and the misfit below which outcomes are separated."""
 
-_STEEP = 700.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class SessionAucs:
@@ -224,11 +222,6 @@ def _recalibrated(y: Array, odds: Array, weight: Array | None, *, slope: bool) -
     line = np.asarray(found.params)
     far = not np.isfinite(line).all() or float(np.abs(model.endog - found.fittedvalues).max()) < _PERFECT
     return float("nan") if far or not found.converged else float(line[-1])
-
-
-def expit(linear: Array) -> Array:
-    """Return 1 / (1 + exp(-linear)), shape as given, without overflow."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(linear, -_STEEP, _STEEP))))
 
 
 def oe(y: Array, p: Array, *, weight: Array | None = None) -> float:

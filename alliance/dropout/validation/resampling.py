@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alliance.dropout.model.rows import Rows
+from alliance.dropout.validation.gates import DRAWS, FOLDS
 from alliance.dropout.validation.metrics import METRICS, Predictions
 from alliance.errors import AllianceError, DataError
 
@@ -18,9 +19,6 @@ Progress = Callable[[str, int, int], None]
 
 THERAPISTS_FOR_DRAWS = 20
 """Therapists from which on the bootstrap draws therapists, not clients."""
-
-THERAPISTS_FOR_FOLDS = 10
-"""Therapists from which on the folds of the cross-validation hold whole therapists, not clients."""
 
 FEWEST = 2
 """Folds, and groups to make them of, that a cross-validation needs."""
@@ -126,7 +124,7 @@ class Folds:
         return (self.split(k) for k in range(self.n))
 
 
-def folds_of(rows: Rows, groups: Groups, *, folds: int = 10, seed: int = 1) -> Folds:
+def folds_of(rows: Rows, groups: Groups, *, folds: int = FOLDS, seed: int = 1) -> Folds:
     """Return folds of whole groups, about equally many rows each; the same for the same seed.
 
     Groups in random order are sorted by their rows, most first, and dealt out to the folds there and back;
@@ -241,7 +239,7 @@ def bootstrap_optimism(
     fit: Fit,
     groups: Groups,
     *,
-    n_boot: int = 200,
+    n_boot: int = DRAWS,
     seed: int = 1,
     threshold: float = float("nan"),
     tell: Progress = quiet,
@@ -323,7 +321,7 @@ def intervals(
     predictions: Predictions,
     groups: Groups,
     *,
-    n_boot: int = 200,
+    n_boot: int = DRAWS,
     seed: int = 1,
     threshold: float = float("nan"),
     tell: Progress = quiet,

@@ -1,4 +1,4 @@
-"""Rows → what the coefficients would be, had the missing ratings been given, or given lower."""
+"""Rows → what the coefficients would be, had missing ratings been given, or presumed dropouts counted."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import numpy as np
 
 from alliance.dropout.model.rows import Rows
 from alliance.dropout.validation.resampling import Fit, Progress, quiet
+from alliance.errors import DataError
 
 Array = np.ndarray[Any, Any]
 
 IMPUTATIONS = 20
 SHIFTS = (0.0, -0.5, -1.0)
 """Standard deviations of the ratings by which imputed ones are moved."""
+
+PRESUMED = {
+    "exclude": "presumed dropouts excluded",
+    "dropout": "presumed dropouts counted as dropouts",
+    "censor": "presumed dropouts taken for ongoing",
+}
+"""Policy for presumed dropouts → what it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +154,21 @@ def missing_ratings(
     return found
 
 
+def presumed_kinds(rows: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Return in words the ways to count presumed dropouts: policy → Rows becomes words → Rows.
+
+    Raises
+    ------
+    ValueError
+        If a policy is none of "exclude", "dropout", "censor".
+    """
+    unknown = [policy for policy in rows if policy not in PRESUMED]
+    if unknown:
+        message = f"presumed must hold rows by {', '.join(PRESUMED)}, got {unknown[0]}"
+        raise ValueError(message)
+    return {words: rows[policy] for policy, words in PRESUMED.items() if policy in rows}
+
+
 def compare(kinds: Mapping[str, Rows], fit: Fit) -> list[dict[str, Any]]:
     """Return the coefficients for several ways to make the rows, such as the fates of presumed dropouts.
 
@@ -153,8 +176,20 @@ def compare(kinds: Mapping[str, Rows], fit: Fit) -> list[dict[str, Any]]:
     ----------
     kinds : words → Rows
     fit : callable; training rows → model
+
+    Returns
+    -------
+    list of dict
+        As `missing_ratings`; where no model could be fitted, `what` says why and there are no terms.
     """
-    return [_entry(what, fit(rows)) for what, rows in kinds.items()]
+    return [_entry_of(what, rows, fit) for what, rows in kinds.items()]
+
+
+def _entry_of(what: str, rows: Rows, fit: Fit) -> dict[str, Any]:
+    try:
+        return _entry(what, fit(rows))
+    except DataError as problem:
+        return {"what": f"{what}: not fitted, {problem.troubles[0].what}", "terms": {}, "se": {}}
 
 
 def _column(models: list[Any], names: list[str], which: str) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alliance.dropout.model.rows import Rows
+from alliance.dropout.validation.curves import Z_95
 from alliance.dropout.validation.metrics import Predictions
 from alliance.dropout.validation.resampling import Fit, Folds, Progress, quiet
 from alliance.errors import AllianceError
@@ -21,7 +22,6 @@ R2_NAGELKERKE = 0.11
 
 OPTIMISM = 0.05
 MARGIN = 0.05
-Z_95 = 1.96
 
 FIRST_SIZE, LAST_SIZE, RUNS = 50, 3200, 5
 """The learning curve: its first size, the last it doubles to, and draws of clients at each (by design)."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.dropout.ends.cohort import COMPETING, DROPOUT, PLANNED, Cohort
-from alliance.dropout.ends.lifetable import table_of
 from alliance.dropout.instrument import Instrument
+from alliance.dropout.model.estimate import LEAST_THERAPISTS
+from alliance.dropout.model.lifetable import DROPPED_OUT, ENDED_OTHERWISE, incidence_of, life_table_of
 from alliance.dropout.model.rows import Rows
 from alliance.dropout.validation.curves import THRESHOLDS, calibration_groups, smooth
 from alliance.dropout.validation.decision import decision_curve
 from alliance.dropout.validation.drf1 import RuleScores, rule_scores
 from alliance.dropout.validation.fairness import fairness, labels_of
-from alliance.dropout.validation.gates import DROPOUTS_RECOMMENDED, Evidence, gates, status
+from alliance.dropout.validation.gates import DRAWS, DROPOUTS_RECOMMENDED, FOLDS, Evidence, gates, status
 from alliance.dropout.validation.metrics import (
     Predictions,
     budget_threshold,
@@ -28,7 +29,6 @@ from alliance.dropout.validation.metrics import (
 )
 from alliance.dropout.validation.resampling import (
     THERAPISTS_FOR_DRAWS,
-    THERAPISTS_FOR_FOLDS,
     Fit,
     Folds,
     Groups,
@@ -44,7 +44,7 @@ from alliance.dropout.validation.resampling import (
     quiet,
 )
 from alliance.dropout.validation.result import Threshold, Validation
-from alliance.dropout.validation.sensitivity import IMPUTATIONS, missing_ratings
+from alliance.dropout.validation.sensitivity import IMPUTATIONS, compare, missing_ratings, presumed_kinds
 from alliance.dropout.validation.size import SampleSize, learning_curve, riley_size
 from alliance.errors import DataError
 
@@ -71,8 +71,8 @@ class Plan:
     imputations : int; of missing ratings, 0 = none
     """
 
-    folds: int = 10
-    n_boot: int = 200
+    folds: int = FOLDS
+    n_boot: int = DRAWS
     seed: int = 1
     learning: bool = True
     budget: float = BUDGET
@@ -98,13 +98,14 @@ def validate(
     instrument: Instrument,
     *,
     groups: Mapping[str, Array] | None = None,
-    folds: int = 10,
-    n_boot: int = 200,
+    folds: int = FOLDS,
+    n_boot: int = DRAWS,
     seed: int = 1,
     learning: bool = True,
     budget: float = BUDGET,
     imputations: int = IMPUTATIONS,
     allow_demographics: bool = False,
+    presumed: Mapping[str, Rows] | None = None,
     progress: Progress | None = None,
 ) -> Validation:
     """Validate the model that `settings` make of `rows`, within the data it is made of.
@@ -128,6 +129,9 @@ def validate(
         As in `Plan`.
     allow_demographics : bool
         As in `fit`.
+    presumed : "exclude", "dropout" or "censor" → Rows, optional
+        The rows of the same treatments under each way to count presumed dropouts; the coefficients that they
+        give stand in `sensitivity`.
     progress : callable, optional
         Told the step, how many are done, and how many there are.
 
@@ -159,6 +163,7 @@ def validate(
         plan=plan,
         fit_ahead=lambda some: fit(some, some_ahead, **allow),
         groups=groups,
+        otherwise=presumed_kinds(presumed or {}),
         tell=progress or quiet,
     )
 
@@ -172,16 +177,17 @@ def validate_fit(
     plan: Plan,
     fit_ahead: Fit | None = None,
     groups: Mapping[str, Array] | None = None,
+    otherwise: Mapping[str, Rows] | None = None,
     tell: Progress = quiet,
 ) -> Validation:
     """Validate whatever `fit` makes of training rows; what `validate` does for a hazard model.
 
     `fit` returns a model with `hazard(rows)`, `terms` and `n_parameters`; `fit_ahead` one that may also have
-    `risk(rows)`, for the folds.
+    `risk(rows)`, for the folds. `otherwise` holds words → the rows had something been counted otherwise.
     """
     require_outcomes(rows)
     labels_of(rows, groups or {})
-    held = folds_of(rows, groups_of(rows, least=THERAPISTS_FOR_FOLDS), folds=plan.folds, seed=plan.seed)
+    held = folds_of(rows, groups_of(rows, least=LEAST_THERAPISTS), folds=plan.folds, seed=plan.seed)
     units = groups_of(rows, least=THERAPISTS_FOR_DRAWS)
     hazard, risk = cross_validate(rows, fit_ahead or fit, held, tell=tell)
     found = Predictions(y=rows.y, p=hazard, session=rows.session, made_by=held.fold)
@@ -201,12 +207,15 @@ def validate_fit(
         optimism=optimism,
         size=_sample_size(cohort, fit(rows).n_parameters),
     )
-    passed = gates(judged.evidence())
+    passed = gates(judged.evidence(plan.n_boot))
     return Validation(
         **judged.description(plan),
         learning=learning_curve(rows, fit, held, found, seed=plan.seed, tell=tell) if plan.learning else [],
         landmark=_landmark(rows, risk, held.fold),
-        sensitivity=missing_ratings(rows, fit, imputations=plan.imputations, seed=plan.seed, tell=tell),
+        sensitivity=[
+            *missing_ratings(rows, fit, imputations=plan.imputations, seed=plan.seed, tell=tell),
+            *compare(otherwise or {}, fit),
+        ],
         fairness=None if groups is None else fairness(found, rows, groups, units=units, **draw),
         gates=passed,
         status=status(passed),
@@ -240,7 +249,7 @@ class _Judged:
             "net_benefit": net_benefit(y, review, self.limit),
         }
 
-    def evidence(self) -> Evidence:
+    def evidence(self, n_boot: int) -> Evidence:
         """Return what the gates look at. The model is made of these very data, so they are the same."""
         everybody = np.ones(len(self.rows), dtype=bool)
         drf1, cv = self.drf1, self.cv
@@ -260,6 +269,8 @@ class _Judged:
             nb=cv["nb"].value,
             nb_all=net_benefit(self.rows.y, everybody, self.limit),
             nb_drf1=drf1["net_benefit"],
+            n_boot=n_boot,
+            folds=self.folds.n,
             same=True,
         )
 
@@ -292,7 +303,7 @@ class _Judged:
         events, lost = int(self.rows.y.sum()), self.optimism.n_failed
         therapists, straddling = n_therapists(self.rows), self.folds.straddling
         told = {
-            f"validated by client: {therapists} of {THERAPISTS_FOR_FOLDS} therapists are known, so how the "
+            f"validated by client: {therapists} of {LEAST_THERAPISTS} therapists are known, so how the "
             "model does with other therapists was not seen": self.folds.groups.unit == "client",
             f"{events} dropouts: at least {DROPOUTS_RECOMMENDED} are recommended": (
                 events < DROPOUTS_RECOMMENDED
@@ -375,31 +386,16 @@ def _landmark(rows: Rows, risk: Array, fold: Array) -> dict[str, Any] | None:
     return {"n": int(known.sum()), "events": int(ahead.y.sum()), **ahead.measure()}
 
 
-def _per_number(rows: Rows, weight: Array) -> Array:
-    return np.rint(np.bincount(rows.session, weights=weight)[1:]).astype(np.int64)
-
-
 def _life_table(rows: Rows) -> list[dict[str, Any]]:
-    at_risk = _per_number(rows, np.ones(len(rows)))
-    table = table_of(np.arange(1, len(at_risk) + 1), at_risk, _per_number(rows, rows.y))
+    table = life_table_of(rows)
     names = ("at_risk", "events", "hazard", "survival", "se_hazard")
-    columns = {"session": table.period, **{name: getattr(table, name) for name in names}}
-    return _records(columns)
+    return _records({"session": table.period, **{name: getattr(table, name) for name in names}})
 
 
 def _incidence(rows: Rows) -> list[dict[str, Any]]:
-    """Return the cumulative incidence of dropout and of other ends: each the sum of S(t - 1) · e / n."""
-    at_risk = _per_number(rows, np.ones(len(rows)))
-    dropout, other = _per_number(rows, rows.y), _per_number(rows, np.nan_to_num(rows.other))
-    hazard = (dropout + other) / np.maximum(at_risk, 1)
-    share = np.cumprod(np.concatenate([[1.0], 1 - hazard]))[:-1] / np.maximum(at_risk, 1)
-    return _records(
-        {
-            "session": np.arange(1, len(at_risk) + 1),
-            "dropout": np.cumsum(share * dropout),
-            "other": np.cumsum(share * other),
-        }
-    )
+    found = incidence_of(rows)
+    dropout, other = found.incidence[DROPPED_OUT], found.incidence[ENDED_OTHERWISE]
+    return _records({"session": found.period, "dropout": dropout, "other": other})
 
 
 def _records(columns: Mapping[str, Array]) -> list[dict[str, Any]]:
