@@ -82,23 +82,6 @@ def test_check_tells_which_definitions_the_data_support(command, study):
         "                                                              value\n"
         "median_split        1        2          1        1         1  1 to be confirmed\n"
         "\n"
-        "agreement of definitions (Cohen's kappa, dropout against planned end):\n"
-        "  unilateral, therapist: 1.00 (2 treatments)\n"
-        "  unilateral, missed_last: 1.00 (3 treatments)\n"
-        "  unilateral, lt_k: 0.00 (3 treatments)\n"
-        "  unilateral, incomplete: 0.40 (3 treatments)\n"
-        "  unilateral, median_split: 1.00 (3 treatments)\n"
-        "  therapist, missed_last: 1.00 (2 treatments)\n"
-        "  therapist, lt_k: 0.00 (2 treatments)\n"
-        "  therapist, incomplete: 1.00 (2 treatments)\n"
-        "  therapist, median_split: 1.00 (2 treatments)\n"
-        "  missed_last, lt_k: 0.00 (3 treatments)\n"
-        "  missed_last, incomplete: 0.40 (3 treatments)\n"
-        "  missed_last, median_split: 1.00 (3 treatments)\n"
-        "  lt_k, incomplete: 0.00 (3 treatments)\n"
-        "  lt_k, median_split: 0.00 (3 treatments)\n"
-        "  incomplete, median_split: 0.40 (3 treatments)\n"
-        "\n"
         "1 ongoing treatment long not seen with nothing booked: confirm the status\n"
         "(--presumed exclude)\n"
         "\n"
@@ -365,3 +348,23 @@ def test_appointments_of_several_rating_files_are_counted_once(tmp_path):
     data = load_study([first, second], SRS, quiet=True)
     assert data.appointments["attendance"].tolist() == ["attended", "no_show", "attended"]
     assert data.treatments is None
+
+
+def test_agreement_is_printed_from_ten_treatments_on(command, tmp_path):
+    lines = ["case,status,end_reason,end_reason_source"]
+    lines += [
+        f"C{n:02d},ended,{'client_unilateral' if n < 4 else 'mutual_planned'},therapist" for n in range(10)
+    ]
+    episodes = tmp_path / "episodes.csv"
+    episodes.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    forms = [f"C{n:02d},{session},9,9,9,9" for n in range(10) for session in range(1, 3 + n % 2)]
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("\n".join(["case,session,q1,q2,q3,q4", *forms]) + "\n", encoding="utf-8")
+    done = command("check", ratings, "--scale", "srs", "--episodes", episodes)
+    told = [part for part in done.out.split("\n\n") if part.startswith("agreement of definitions")]
+    assert [part.splitlines()[:2] for part in told] == [
+        [
+            "agreement of definitions (Cohen's kappa, dropout against planned end), from 10 treatments on:",
+            "  unilateral, therapist: 1.00 (10 treatments)",
+        ]
+    ]

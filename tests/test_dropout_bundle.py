@@ -27,7 +27,7 @@ from alliance.dropout.model.bundle import (
     to_bytes,
 )
 from alliance.dropout.model.drift import deactivated, drift, new_rows, recalibrate
-from alliance.dropout.model.explain import NOTHING, contribution_words, explain
+from alliance.dropout.model.explain import NOTHING, explain
 from alliance.dropout.model.hazard import FitSettings, Term, fit
 from alliance.dropout.model.rows import NO_DAY, latest_rows, rows_of
 from alliance.errors import DataError, StoreError, UsageError
@@ -480,18 +480,6 @@ def test_terms_of_the_session_count_as_one():
     assert explain(model, rows_like([NA], [3], mean_rating=np.ones(1)))[0] == (
         "lowers: session 3, ratings above average"
     )
-
-
-def test_one_case_term_by_term():
-    model = worked_model()
-    found = contribution_words(model, np.array([-0.491, 0.450, 0.307, 0.05, -0.051]))
-    assert found == [
-        ("log_session", -0.491, "lowers"),
-        ("level", 0.450, "raises"),
-        ("change", 0.307, "raises"),
-        ("missing", -0.051, "lowers"),
-        ("no_shows", 0.05, "no change"),
-    ]
 
 
 # Drift

@@ -23,14 +23,13 @@ from alliance.dropout.ends.definitions import (
 from alliance.dropout.ends.facts import NO_DAY, NOT_GIVEN, Facts
 from alliance.dropout.ends.lifetable import (
     cumulative_incidence,
-    incidence_of,
     life_table,
-    life_table_of,
-    life_tables,
 )
 from alliance.dropout.ends.outcomes import Outcome
 from alliance.dropout.ends.presumed import TO_CONFIRM, presumed, settle_presumed
-from alliance.errors import UsageError
+from alliance.dropout.model.lifetable import incidence_of, life_table_of
+from alliance.dropout.model.rows import rows_of
+from alliance.errors import DataError, UsageError
 from alliance.frames import END_REASONS, END_SOURCES, STATUSES, TREATMENTS
 from alliance.scale import load_scale
 from alliance.simulate.service import service, service_frames
@@ -303,7 +302,11 @@ def test_presumed_treatments_are_settled_by_policy(policy, ends, why):
         ),
         (
             {"grace_days": 2.5},
-            "error: grace_days must be a whole number of 1 or more, got 2.5\nhint: usual is 30",
+            "error: grace_days must be a whole number of 0 or more, got 2.5\nhint: usual is 30",
+        ),
+        (
+            {"grace_days": -1},
+            "error: grace_days must be a whole number of 0 or more, got -1\nhint: usual is 30",
         ),
         (
             {"k": True},
@@ -350,7 +353,7 @@ def test_an_unknown_definition_is_answered_with_the_known_ones():
     ],
 )  # fmt: skip
 def test_data_that_cannot_answer_are_refused_with_what_they_lack(definition, case, lack):
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(DataError) as caught:
         ends_of(get_definition(definition), facts_of(case), settings_of(None))
     assert str(caught.value) == (
         f"error: the data cannot tell dropout by the definition '{definition}'\n"
@@ -713,10 +716,10 @@ def test_without_any_further_column_there_is_no_covariate():
 
 def test_a_column_of_texts_that_are_no_groups_is_refused():
     table = treatments({"case": "A", "end_reason": "mutual_planned", "site": "north"})
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(DataError) as caught:
         covariates_from(["site"], table=table)
     assert str(caught.value) == (
-        "error: the covariate 'site' has 1 different texts\n"
+        "error: the covariate 'site' has only one text\n"
         "hint: a column of texts needs 2 to 20 of them to tell groups"
     )
 
@@ -778,7 +781,7 @@ def test_the_life_table_of_those_clients_as_a_cohort_is_the_same():
             for case, (_, reason) in names.items()
         )
     )
-    found = life_table_of(cohort_of(forms, SRS, treatments=table))
+    found = life_table_of(rows_of(cohort_of(forms, SRS, treatments=table)))
     assert (found.at_risk.tolist(), found.events.tolist()) == ([4, 3, 1], [1, 1, 0])
     assert found.survival == pytest.approx([0.75, 0.5, 0.5])
 
@@ -788,7 +791,7 @@ def test_a_case_that_never_attended_and_an_excluded_one_are_not_at_risk():
     table = treatments(
         {"case": "A", "end_reason": "client_unilateral"}, {"case": "N", "end_reason": "client_unilateral"}
     )
-    found = life_table_of(cohort_of(forms, SRS, treatments=table))
+    found = life_table_of(rows_of(cohort_of(forms, SRS, treatments=table)))
     assert (found.at_risk.tolist(), found.events.tolist()) == ([1, 1], [0, 1])
 
 
@@ -836,14 +839,11 @@ FIRST_SEX = {
 def test_the_first_sex_data_give_the_published_counts_in_both_groups():
     with (REFERENCE / "alda" / "first_sex.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    found = life_tables(
-        [int(row["grade"]) for row in rows],
-        [1 - int(row["censor"]) for row in rows],
-        [int(row["parental_transition"]) for row in rows],
-        start=7,
-    )
     for group, counts in FIRST_SEX.items():
-        table = found[group]
+        some = [row for row in rows if int(row["parental_transition"]) == group]
+        table = life_table(
+            [int(row["grade"]) for row in some], [1 - int(row["censor"]) for row in some], start=7
+        )
         assert list(zip(table.at_risk.tolist(), table.events.tolist(), strict=True)) == counts
     whole = life_table([int(row["grade"]) for row in rows], [1 - int(row["censor"]) for row in rows], start=7)
     assert whole.hazard == pytest.approx([0.0833, 0.0424, 0.1519, 0.2164, 0.2381, 0.3250], abs=5e-5)
@@ -922,7 +922,7 @@ def test_the_incidence_of_a_cohort_counts_dropout_and_competing_ends():
         {"case": "B", "end_reason": "external"},
         {"case": "C", "end_reason": "mutual_planned"},
     )
-    found = incidence_of(cohort_of(forms, SRS, treatments=table))
+    found = incidence_of(rows_of(cohort_of(forms, SRS, treatments=table)))
     assert found.incidence[1] == pytest.approx([1 / 3, 1 / 3])
     assert found.incidence[2] == pytest.approx([1 / 3, 1 / 3])
     assert found.survival == pytest.approx([1 / 3, 1 / 3])

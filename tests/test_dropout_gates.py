@@ -23,6 +23,8 @@ GOOD = Evidence(
     nb=0.011,
     nb_all=-0.02,
     nb_drf1=0.006,
+    n_boot=200,
+    folds=10,
     same=True,
 )
 
@@ -90,6 +92,27 @@ def test_g4_asks_for_an_auc_above_the_rules(evidence, passed):
 
 
 @pytest.mark.parametrize(
+    ("n_boot", "folds", "passed"),
+    [
+        pytest.param(200, 10, True, id="200 draws and 10 folds"),
+        pytest.param(199, 10, None, id="one draw short"),
+        pytest.param(200, 9, None, id="one fold short"),
+        pytest.param(1, 2, None, id="one draw and two folds"),
+        pytest.param(1000, 20, True, id="more of both"),
+    ],
+)
+def test_g4_is_open_while_there_are_too_few_draws_or_folds(n_boot, folds, passed):
+    assert gate("G4", n_boot=n_boot, folds=folds).passed is passed
+    assert gate("G4", n_boot=n_boot, folds=folds, auc=0.5).passed is (passed and False)
+
+
+def test_g4_says_how_many_draws_and_folds_it_needs():
+    assert gate("G4", n_boot=1, folds=2).found == (
+        "200 draws and 10 folds are needed, there were 1 and 2; AUC 0.700, lower bound 0.660, DRF-1 0.640"
+    )
+
+
+@pytest.mark.parametrize(
     ("evidence", "passed"),
     [
         pytest.param({"slope": 0.7999}, False, id="slope just below .80"),
@@ -134,7 +157,7 @@ BREAKING = {
     "G1": ({"n_dropouts": 59}, {"n_needed": NA}),
     "G2": ({"n_events": 49}, None),
     "G3": ({"n_therapists": 9}, None),
-    "G4": ({"auc": 0.59}, {"auc": NA}),
+    "G4": ({"auc": 0.59}, {"n_boot": 199}),
     "G5": ({"slope": 0.7}, {"citl": NA}),
     "G6": ({"nb": 0.0}, {"nb": NA}),
     "G7": ({"same": False}, {"same": None}),

@@ -261,7 +261,6 @@ def test_calibration_in_the_large_of_alike_predictions_is_the_distance_of_the_lo
 
 def test_certain_predictions_stand_just_inside():
     np.testing.assert_allclose(logit(np.array([0.0, 1.0])), [-27.631021, 27.631021], atol=1e-4)
-    np.testing.assert_allclose(expit(np.array([-800.0, 0.0, 800.0])), [0, 0.5, 1], atol=1e-300)
 
 
 def test_brier_is_that_of_scikit_learn():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from validation_helpers import base_rate, by_rating, rows_with
 
+from alliance.dropout.model.estimate import LEAST_THERAPISTS
 from alliance.dropout.validation import resampling
 from alliance.dropout.validation.metrics import METRICS, Predictions
 from alliance.dropout.validation.resampling import (
@@ -58,7 +59,7 @@ def test_clients_without_a_known_therapist_are_groups_of_their_own():
 
 
 def test_the_limits_are_10_therapists_for_folds_and_20_for_draws():
-    assert (resampling.THERAPISTS_FOR_FOLDS, resampling.THERAPISTS_FOR_DRAWS) == (10, 20)
+    assert (LEAST_THERAPISTS, resampling.THERAPISTS_FOR_DRAWS) == (10, 20)
 
 
 # Folds

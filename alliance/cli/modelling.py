@@ -98,27 +98,10 @@ def load_rows(
         outcome=outcome_of(data, value=ends["rci"], source=ends["rci_source"]),
     )
     if like is not None:
-        _require_settings(like, cohort)
+        require_same(like, settings=cohort.settings)
     if not quiet:
         _tell_cohort(cohort, definition)
     return RiskSet(data=data, cohort=cohort, rows=rows_of(cohort))
-
-
-def _require_settings(model: Bundle, cohort: Cohort) -> None:
-    """Raise UsageError where the definition of dropout is told something else than it was for the model."""
-    built, given = model.content["definition"]["settings"], cohort.settings
-    where = [
-        f"{name}: {_said(given.get(name))}, the model has {_said(built.get(name))}"
-        for name in {**built, **given}
-        if built.get(name) != given.get(name)
-    ]
-    if where:
-        message = "this model was built with another setting of the definition of dropout"
-        raise UsageError(message, where=where, hint="give the options the model was fitted with")
-
-
-def _said(value: Any) -> str:
-    return "nothing" if value is None else f"'{value}'" if isinstance(value, str) else f"{value:g}"
 
 
 def _tell_cohort(cohort: Cohort, definition: Any) -> None:

@@ -80,7 +80,7 @@ KOption = Annotated[
 GraceOption = Annotated[
     int,
     typer.Option(
-        "--grace-days", min=1, help="missed_last: days without a session after the last appointment."
+        "--grace-days", min=0, help="missed_last: days without a session after the last appointment."
     ),
 ]
 RciOption = Annotated[

@@ -94,22 +94,16 @@ def risk_of(
 def _as_of(data: StudyData, today: date | None) -> tuple[StudyData, list[str]]:
     """Return the study as it was known on a day, and how many forms are dated later.
 
-    Later appointments stay, as booked: `visits_of` sees to that. What has no date stays as it is.
+    Later appointments stay, as booked: `visits_of` sees to that.
     """
     if today is None:
         return data, []
-    import pandas as pd
+    from alliance.dropout.ends.fates import known_on
 
-    day = pd.Timestamp(today)
-    later = data.scores["date"] > day
-    others = {name: frame[~(frame["date"] > day)] for name, frame in data.others.items()}
-    treatments = data.treatments
-    if treatments is not None:
-        reach = pd.to_datetime(treatments["observed_until"]).fillna(day)
-        treatments = treatments.assign(observed_until=reach.where(reach <= day, day))
-    known = replace(data, scores=data.scores[~later], others=others, treatments=treatments)
-    n = int(later.sum())
-    return known, [f"{n} forms are dated after {today} and left out: the list is as of that day"] if n else []
+    known = known_on(today, data.scores, data.treatments, data.appointments)
+    n = len(data.scores) - len(known[0])
+    cut = replace(data, scores=known[0], treatments=known[1], appointments=known[2])
+    return cut, [f"{n} forms are dated after {today} and left out: the list is as of that day"] if n else []
 
 
 def with_model(found: Found, path: Path) -> Found:

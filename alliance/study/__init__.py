@@ -236,7 +236,7 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
         notes=loaded.notes,
         lane=f"tolerant: {why}",
         appointments=beside.appointments,
-        standing=standing(loaded, beside, request.model),
+        standing=standing(loaded, beside, request),
         outcome_flags=loaded.outcome_flags,
         synthetic=_says_synthetic(request.path),
     )

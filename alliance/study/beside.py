@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from alliance.dropout.ends.fates import NO_FATES, Fates, fates_of
+from alliance.dropout.ends.fates import NO_FATES, Fates, fates_of, known_on
 from alliance.dropout.model.bundle import Bundle
 from alliance.dropout.model.listing import told
 from alliance.dropout.model.upkeep import kept_up
@@ -55,18 +55,21 @@ NOTHING = Standing()
 """Nothing is known beside the forms."""
 
 
-def standing(loaded: Loaded, beside: Beside, model: Bundle | None) -> Standing:
+def standing(loaded: Loaded, beside: Beside, request: Request) -> Standing:
     """Return how the treatments of the alliance form's cases stand, and whether a model still fits them."""
     from alliance.scoring import score
 
     form = next((each for each in loaded.scales.values() if each.measures_alliance), None)
-    if form is None or (beside.treatments is None and model is None):
+    treatments, appointments, model = beside.treatments, beside.appointments, request.model
+    if form is None or (treatments is None and model is None):
         return Standing(model=model)
     scores = score(loaded.responses[form.id], form)
-    fates = fates_of(scores, form, beside.treatments, beside.appointments)
+    if request.today is not None:
+        scores, treatments, appointments = known_on(request.today, scores, treatments, appointments)
+    fates = fates_of(scores, form, treatments, appointments)
     if model is None:
         return Standing(fates=fates)
-    kept, drift = kept_up(model, scores, form, treatments=beside.treatments, appointments=beside.appointments)
+    kept, drift = kept_up(model, scores, form, treatments=treatments, appointments=appointments)
     return Standing(fates=fates, model=kept, notes=(told(kept), drift))
 
 

@@ -16,6 +16,7 @@ from alliance.dropout.ends.definitions import (
     DEFAULT,
     DEFINITIONS,
     NO_TREATMENT,
+    NONE_ENDED,
     Definition,
     ends_of,
     get_definition,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from alliance.scale import Scale
 
 Array = np.ndarray[Any, Any]
-
-NONE_ENDED = "no treatment has ended"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +132,9 @@ def cohort_of(
     Raises
     ------
     UsageError
-        If the definition, a setting or a covariate is unknown, or the data cannot answer at all.
+        If the definition, a setting or a covariate is unknown.
+    DataError
+        If the data cannot answer at all, or a covariate tells no groups.
     ValueError
         If a frame is not what it should be.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alliance.errors import UsageError, unknown_name
+from alliance.errors import DataError, UsageError, unknown_name
 from alliance.frames import KEYS, TREATMENTS
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from alliance.dropout.ends.record import Record
 
 Array = np.ndarray[Any, Any]
+
+MARKER = "synthetic"
+"""A column that says that rows were made up; no predictor."""
 
 MOST_LEVELS = 20
 """Different texts a baseline column may hold; more are no groups."""
@@ -35,7 +38,7 @@ class CovariateSource:
     @cached_property
     def baseline(self) -> tuple[str, ...]:
         """Names of the baseline columns."""
-        return tuple(str(name) for name in self.treatments.columns if name not in TREATMENTS)
+        return tuple(str(name) for name in self.treatments.columns if name not in {*TREATMENTS, MARKER})
 
     @cached_property
     def by_session(self) -> dict[str, tuple[str, str]]:
@@ -103,8 +106,9 @@ def _columns(name: str, column: pd.Series[Any]) -> dict[str, Array]:
         return {name: np.array(numbers, dtype=float)}
     counts = Counter(text for text in texts if text)
     if not 1 < len(counts) <= MOST_LEVELS:
-        message = f"the covariate '{name}' has {len(counts)} different texts"
-        raise UsageError(message, hint=f"a column of texts needs 2 to {MOST_LEVELS} of them to tell groups")
+        held = "only one text" if len(counts) == 1 else f"{len(counts)} different texts"
+        message = f"the covariate '{name}' has {held}"
+        raise DataError(message, hint=f"a column of texts needs 2 to {MOST_LEVELS} of them to tell groups")
     usual = min(counts, key=lambda text: (-counts[text], text))
     return {f"{name}={level}": _is_level(column, level) for level in sorted(counts) if level != usual}
 

@@ -19,7 +19,7 @@ from alliance.dropout.ends.facts import (
     UNKNOWN,
     Facts,
 )
-from alliance.errors import UsageError, unknown_name
+from alliance.errors import DataError, UsageError, unknown_name
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,13 @@ PRESUMED_POLICIES = ("exclude", "dropout", "censor")
 SETTINGS: Mapping[str, Any] = {"k": 3, "grace_days": 30, "presumed": "exclude"}
 """What a definition may be told, with what it is told otherwise; all three are design choices."""
 
-BY_DESIGN = "by design"
+LEAST: Mapping[str, int] = {"k": 1, "grace_days": 0}
+ALWAYS_USED = ("presumed",)
+OUTCOME_SETTINGS = ("outcome", "reliable_change", "reliable_change_source")
+"""What `Cohort.settings` hold of the outcome measure, where the definition looks at one."""
+
+NONE_ENDED = "no treatment has ended"
+
 XIAO = "Xiao et al. 2023, doi:10.1080/10503307.2022.2082897 (definitions compared)"
 
 NO_APPOINTMENT = "no appointment is on record"
@@ -76,7 +82,8 @@ class Definition:
 
     `judge` answers for treatments that have ended neither by the therapist nor by outside circumstances; what
     it says of others is not used. `words` say what counts as dropout, `needs` are names in NEEDS, `note` says
-    what the definition catches and what it misses, `warning` must be shown whenever it is used.
+    what the definition catches and what it misses, `warning` must be shown whenever it is used. `uses` are the
+    settings its answers depend on.
     """
 
     id: str
@@ -86,19 +93,34 @@ class Definition:
     note: str
     source: str
     warning: str = ""
+    uses: tuple[str, ...] = ALWAYS_USED
 
 
 DEFINITIONS: dict[str, Definition] = {}
 
 
 def definition(
-    id: str, *, words: str, needs: tuple[str, ...], note: str, source: str, warning: str = ""
+    id: str,
+    *,
+    words: str,
+    needs: tuple[str, ...],
+    note: str,
+    source: str,
+    warning: str = "",
+    uses: tuple[str, ...] = (),
 ) -> Callable[[Judge], Judge]:
-    """Register the decorated function as the definition `id`."""
+    """Register the decorated function as the definition `id`; `uses` names settings beyond ALWAYS_USED."""
 
     def register(judge: Judge) -> Judge:
         DEFINITIONS[id] = Definition(
-            id=id, judge=judge, words=words, needs=needs, note=note, source=source, warning=warning
+            id=id,
+            judge=judge,
+            words=words,
+            needs=needs,
+            note=note,
+            source=source,
+            warning=warning,
+            uses=(*uses, *ALWAYS_USED),
         )
         return judge
 
@@ -131,10 +153,10 @@ def settings_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
             what, hint = unknown_name("setting of a dropout definition", name, SETTINGS)
             raise UsageError(what, hint=hint)
     settings = {**SETTINGS, **(given or {})}
-    for name in ("k", "grace_days"):
+    for name, least in LEAST.items():
         value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            message = f"{name} must be a whole number of 1 or more, got {value}"
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            message = f"{name} must be a whole number of {least} or more, got {value}"
             raise UsageError(message, hint=f"usual is {SETTINGS[name]}")
     if settings["presumed"] not in PRESUMED_POLICIES:
         message = f"presumed is one of {', '.join(PRESUMED_POLICIES)}, got '{settings['presumed']}'"
@@ -155,13 +177,13 @@ def ends_of(chosen: Definition, facts: Facts, settings: Mapping[str, Any]) -> tu
 
     Raises
     ------
-    UsageError
+    DataError
         If nothing in the data can answer; NEEDS has the sentences.
     """
     lacking = lacks(chosen, facts) if facts.ended.any() else []
     if lacking:
         message = f"the data cannot tell dropout by the definition '{chosen.id}'"
-        raise UsageError(message, where=lacking, hint="`alliance check` says which definitions they support")
+        raise DataError(message, where=lacking, hint="`alliance check` says which definitions they support")
     told = chosen.judge(facts, settings)
     open_, unknown = facts.status == STATUS_ONGOING, facts.status == NOT_GIVEN
     why = np.where(unknown, NO_STATUS, np.where(open_ | facts.competing, "", told.why))
@@ -174,7 +196,10 @@ def ends_of(chosen: Definition, facts: Facts, settings: Mapping[str, Any]) -> tu
 
 
 def lacks(chosen: Definition, facts: Facts) -> list[str]:
-    """Return a sentence for everything the definition needs and no treatment has."""
+    """Return a sentence for everything the definition needs and no treatment has.
+
+    Of treatments that are all ongoing only that is said.
+    """
     there = {
         "end_reason": bool((facts.ended & (facts.reason != NOT_GIVEN) & (facts.reason != UNKNOWN)).any()),
         "end_reason_source": bool((facts.ended & (facts.source == SAID_BY_THERAPIST)).any()),
@@ -182,13 +207,15 @@ def lacks(chosen: Definition, facts: Facts) -> list[str]:
         "planned_sessions": bool(np.isfinite(facts.planned).any()),
         "outcome": facts.improved is not None,
     }
-    return [NEEDS[need] for need in chosen.needs if not there[need]]
+    lacking = [NEEDS[need] for need in chosen.needs if not there[need]]
+    return [NONE_ENDED] if lacking and not facts.ended.any() else lacking
 
 
 @definition(
     "unilateral",
     words="ended by the client alone, as recorded; where the reason is unknown, by the last appointment",
     needs=("end_reason",),
+    uses=("grace_days",),
     note="the therapist's judgement, with attendance to fall back on",
     source=XIAO,
 )
@@ -224,6 +251,7 @@ def therapist(facts: Facts, settings: Mapping[str, Any]) -> Told:
     words="ended; the last appointment that was due was missed or cancelled by the client, and nothing was "
     "attended within the grace period after it",
     needs=("appointments",),
+    uses=("grace_days",),
     note="objective; misses clients who take their leave",
     source=f"{XIAO}; the grace period of 30 days is our choice",
 )
@@ -250,6 +278,7 @@ def missed_last(facts: Facts, settings: Mapping[str, Any]) -> Told:
     "lt_k",
     words="ended with fewer than k attended sessions",
     needs=("appointments",),
+    uses=("k",),
     note="a dose, not a choice",
     source=f"{XIAO}; k = 3 is our choice",
 )
@@ -275,6 +304,7 @@ def incomplete(facts: Facts, settings: Mapping[str, Any]) -> Told:
     "no_rci",
     words="ended without reliable improvement on an outcome measure",
     needs=("outcome",),
+    uses=OUTCOME_SETTINGS,
     note="failure, not dropout",
     source=XIAO,
     warning="no_rci tells treatments without reliable improvement, whoever ended them; that is failure, not "

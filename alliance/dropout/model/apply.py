@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance.courses import TOLERANCE
 from alliance.dropout.ends.cohort import Cohort
+from alliance.dropout.ends.definitions import get_definition
 from alliance.dropout.model.bundle import VALIDATED, Bundle
 from alliance.dropout.model.design import MISSING, POWERS, dummies_of, raw_of, session_of
 from alliance.dropout.model.explain import explain
@@ -71,7 +72,8 @@ def apply(
     ----------
     bundle : Bundle
     data : Cohort or Rows
-        Of a Cohort, one entry per case that attended, also of those that have ended.
+        Of a Cohort, one entry per case that attended, also of those that have ended; its definition and
+        settings are held against the model's.
     definition, instrument, scoring_version, rater : str
         Of the data; they must be those the model was built on.
 
@@ -85,7 +87,7 @@ def apply(
         bundle, definition=definition, instrument=instrument, scoring_version=scoring_version, rater=rater
     )
     if isinstance(data, Cohort):
-        require_same(bundle, definition=data.definition)
+        require_same(bundle, definition=data.definition, settings=data.settings)
     rows = latest_rows(data) if isinstance(data, Cohort) else data
     model = bundle.model
     _require_covariates(model, rows)
@@ -107,8 +109,17 @@ def apply(
     )
 
 
-def require_same(bundle: Bundle, **given: str) -> None:
-    """Raise UsageError unless the data have the definition, form, scoring version and rater of the model."""
+def require_same(bundle: Bundle, *, settings: Mapping[str, Any] | None = None, **given: str) -> None:
+    """Raise UsageError unless the data are what the model was built for.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    settings : mapping, optional
+        `Cohort.settings` of the data. Those that the model's definition of dropout uses are compared.
+    **given : str
+        Any of definition, instrument, scoring_version, rater, of the data.
+    """
     content = bundle.content
     built: Mapping[str, str] = {
         "definition": content["definition"]["id"],
@@ -121,9 +132,25 @@ def require_same(bundle: Bundle, **given: str) -> None:
         for name, value in given.items()
         if value != built[name]
     ]
+    if not other and settings is not None:
+        other = _other_settings(content["definition"], settings)
     if other:
         message = "this model was not built for these data"
         raise UsageError(message, where=other, hint="use the model's definition and form, or fit a new model")
+
+
+def _other_settings(definition: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Return in words which settings that a definition uses are not those the model was built with."""
+    built = definition["settings"]
+    return [
+        f"{name.replace('_', ' ')}: {_said(given.get(name))}, the model has {_said(built.get(name))}"
+        for name in get_definition(definition["id"]).uses
+        if given.get(name) != built.get(name)
+    ]
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else f"'{value}'" if isinstance(value, str) else f"{value:g}"
 
 
 def outside(model: HazardModel, rows: Rows) -> Array:

@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 ESTIMATORS = ("firth", "ml", "ridge")
 
 LEAST_THERAPISTS = 10
-"""With fewer therapists standard errors allow for clients instead."""
+"""With fewer therapists standard errors, folds and the gate on therapists go by client (by design)."""
 
 PENALTIES = tuple(float(each) for each in np.logspace(-2, 3, 11))
 """Ridge penalties tried, on half the sum of squared standardised slopes."""

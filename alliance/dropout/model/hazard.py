@@ -324,9 +324,7 @@ def _require_known(rows: Rows) -> None:
 
 def _shrunken(settings: FitSettings) -> tuple[str, ...]:
     """Return what has to be known of the standard errors of a penalised fit."""
-    if settings.estimator != "ridge":
-        return ()
-    return (RIDGE_ERRORS,)
+    return (RIDGE_ERRORS,) if settings.estimator == "ridge" else ()
 
 
 def _demographics(covariates: Sequence[str], *, allowed: bool) -> tuple[str, ...]:

@@ -1,0 +1,213 @@
+"""A list as of a day, and a model that is in use: what the future may not tell, and when a model steps back."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance.dropout import local_norms, risk
+from alliance.dropout.model.bundle import bundle_of, changed, to_bytes
+from alliance.dropout.model.hazard import FitSettings, fit
+from alliance.dropout.model.rows import rows_of
+from alliance.dropout.visits import Appointments, Ratings, visits_of
+from alliance.frames import ATTENDANCE
+from alliance.scale import load_scale
+
+SRS = load_scale("srs")
+DAY = np.datetime64("2026-03-02", "D")
+ATTENDED, NO_SHOW, SCHEDULED = (ATTENDANCE.index(name) for name in ("attended", "no_show", "scheduled"))
+
+
+def forms(*, days, totals, case="C1"):
+    keys = {"therapist": "T1", "rater": "client", "n_missing": 0, "note": ""}
+    numbers = range(1, len(days) + 1)
+    frame = pd.DataFrame({"case": case, "session": list(numbers), "date": pd.to_datetime(days), **keys})
+    parts = dict.fromkeys(SRS.subscales, frame["session"] * np.nan)
+    return frame.assign(total=[float(total) for total in totals], **parts)
+
+
+def test_a_list_as_of_a_day_is_that_of_the_data_of_that_day():
+    days = ["2026-02-02", "2026-02-09", "2026-02-16", "2026-03-02", "2026-03-09"]
+    whole = forms(days=days, totals=[38, 38, 38, 37.5, 20])
+    cut = whole[whole["date"] <= "2026-03-02"]
+    as_of = risk(whole, SRS, sem=1.2, today=pd.Timestamp("2026-03-02").date())
+    then = risk(cut, SRS, sem=1.2, today=pd.Timestamp("2026-03-02").date())
+    pd.testing.assert_frame_equal(as_of, then)
+    assert as_of.loc[0, "level"] == "NO_FLAG"
+    assert risk(whole, SRS, sem=1.2).loc[0, "level"] == "REVIEW"
+
+
+def test_norms_as_of_a_day_hold_no_later_rating():
+    early = pd.concat([forms(days=["2026-02-02"], totals=[30 + n % 5], case=f"C{n}") for n in range(50)])
+    late = pd.concat([forms(days=["2026-04-02"], totals=[10], case=f"D{n}") for n in range(50)])
+    both = pd.concat([early, late], ignore_index=True)
+    until = pd.Timestamp("2026-03-02").date()
+    assert local_norms(both, SRS, until=until).p16 == local_norms(early, SRS).p16
+    assert local_norms(both, SRS).p16 != local_norms(early, SRS).p16
+
+
+def test_later_appointments_are_booked_and_undated_ones_stay():
+    day = np.array(["2026-02-23", "2026-03-02", "2026-03-03", "NaT"], dtype="datetime64[D]")
+    given = Appointments(
+        case=np.zeros(4, dtype=int),
+        session=np.full(4, np.nan),
+        date=day,
+        status=np.array([ATTENDED, NO_SHOW, ATTENDED, ATTENDED]),
+    )
+    none = Ratings(case=np.zeros(0, int), session=np.zeros(0, int), rating=np.zeros(0))
+    known = visits_of(none, given, n_cases=1, until=DAY.item())
+    assert known.status.tolist() == [ATTENDED, NO_SHOW, ATTENDED]
+    assert known.next_booked.tolist() == [(DAY + 1).astype(int)]
+    assert visits_of(none, given, n_cases=1).status.tolist() == [ATTENDED, NO_SHOW, ATTENDED, ATTENDED]
+
+
+def test_a_form_of_the_day_itself_is_known():
+    ratings = Ratings(
+        case=np.zeros(2, dtype=int),
+        session=np.array([1, 2]),
+        rating=np.array([38.0, 30.0]),
+        date=np.array([DAY, DAY + 1]),
+        side=np.zeros(2, dtype=int),
+        not_on_track=np.array([0.0, 1.0]),
+        parts={"bond": np.array([1.0, 2.0])},
+    )
+    known = visits_of(ratings, n_cases=1, until=DAY.item())
+    assert known.rating.tolist() == [38.0]
+    assert known.not_on_track.tolist() == [0.0]
+    assert known.parts["bond"].tolist() == [1.0]
+
+
+ENDED = "ended,client_unilateral,therapist,12,2026-12-31"
+DONE = "ended,mutual_planned,therapist,6,2026-12-31"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """Write a service whose later dropouts had the better ratings: 60 of them, all after 1 March 2026."""
+    folder = tmp_path_factory.mktemp("service")
+    rng = np.random.default_rng(11)
+    forms, visits, episodes = (
+        [],
+        [],
+        [
+            "client_id,therapist_id,start_date,status,end_reason,end_reason_source,"
+            "planned_sessions,observed_until"
+        ],
+    )
+    for n in range(240):
+        start = np.datetime64("2025-01-06" if n < 120 else "2026-03-02")
+        leaves = n % 2 == 0
+        low = leaves if n < 120 else not leaves
+        last = 3 if leaves else 6
+        level = (30 if low else 37) + rng.normal(0, 1.5)
+        for session in range(1, last + 1):
+            day = start + 7 * session
+            total = float(np.clip(level + rng.normal(0, 1), 4, 40))
+            item = round(total / 4, 1)
+            forms.append(f"C{n:03d},{session},{day},T{n % 12:02d},client,{item},{item},{item},{item}")
+            visits.append(f"C{n:03d},{session},{day},attended")
+        episodes.append(f"C{n:03d},T{n % 12:02d},{start + 7},{ENDED if leaves else DONE}")
+    tables = {
+        "ratings.csv": ["case,session,date,therapist,rater,q1,q2,q3,q4", *forms],
+        "appointments.csv": ["case,session,date,attendance", *visits],
+        "episodes.csv": episodes,
+    }
+    for name, lines in tables.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(service):
+    beside = ("--episodes", service / "episodes.csv", "--attendance", service / "appointments.csv")
+    return (service / "ratings.csv", "--scale", "srs", *beside)
+
+
+@pytest.fixture(scope="module")
+def model(service):
+    """Write a model of the first half that claims to have passed all gates."""
+    from alliance.cli.modelling import instrument_facts
+    from alliance.cli.options import Source
+    from alliance.cli.treatments import load_study
+    from alliance.dropout.ends.build import cohort_of
+    from alliance.readers import ReadOptions
+
+    source = Source(form=SRS, scales=None, options=ReadOptions())
+    beside = {"episodes": [service / "episodes.csv"], "attendance": [service / "appointments.csv"]}
+    data = load_study([service / "ratings.csv"], source, **beside, quiet=True)
+    cohort = cohort_of(data.scores, SRS, treatments=data.treatments, appointments=data.appointments)
+    rows = rows_of(cohort)
+    first = rows.take(rows.day < np.datetime64("2026-03-01").astype(int))
+    fitted = fit(first, FitSettings())
+    made = bundle_of(
+        fitted, first, cohort, instrument=instrument_facts(SRS), created="2026-03-01", tool_version="0"
+    )
+    gates = [{"id": f"G{n}", "asks": "", "found": "", "passed": True} for n in range(1, 8)]
+    limit = {"value": 0.2, "budget": 0.2, "net_benefit": 0.01}
+    path = service / "model.json"
+    path.write_bytes(to_bytes(changed(made, status="validated", gates=gates, threshold=limit)))
+    return path
+
+
+DRIFTED = "the model no longer ranks well enough, put it out of use"
+
+
+def test_a_model_that_no_longer_ranks_orders_no_list(command, study, model):
+    done = command("risk", *study, "--risk-model", model, "--format", "json")
+    told = done.err.splitlines()
+    assert any(line.startswith("note: drift: observed over expected") and DRIFTED in line for line in told)
+    assert any("is exploratory and orders nothing" in line for line in told)
+    records = json.loads(done.out)
+    assert {record["model"]["status"] for record in records if record["model"]} <= {"exploratory"}
+    plain = json.loads(command("risk", *study, "--format", "json").out)
+    assert [(each["client"], each["level"]) for each in records] == [
+        (each["client"], each["level"]) for each in plain
+    ]
+
+
+def test_analyze_says_the_same_of_that_model(command, study, model, tmp_path):
+    done = command("analyze", *study, "--risk-model", model, "-o", tmp_path / "out", "--limit", "0")
+    text = " ".join(done.out.split())
+    assert f"Note: drift: {'observed over expected'}" in text
+    assert DRIFTED in text
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["risk"]["model"]["status"] == "exploratory"
+
+
+def test_before_the_new_dropouts_the_model_orders_the_list(command, study, model):
+    done = command("risk", *study, "--risk-model", model, "--today", "2026-03-10", "--format", "json")
+    assert "note: drift: not enough data: 0 of 50 dropouts" in done.err.splitlines()
+    assert any("ordered by the model of 2026-03-01" in line for line in done.err.splitlines())
+
+
+def test_without_ends_drift_is_not_judged(command, study, model):
+    done = command("risk", *study[:3], "--risk-model", model, "--format", "csv")
+    assert "note: drift is not judged: nothing says how treatments ended" in done.err.splitlines()
+    table = pd.read_csv(pd.io.common.StringIO(done.out), dtype={"case": str})
+    by_model = table[(table["level"] == "REVIEW") & (table["p_next"] >= 0.2)]
+    assert len(by_model) > 10
+    assert (by_model["rules_level"] != "REVIEW").any()
+
+
+def test_what_only_the_model_reviews_can_be_acknowledged(command, study, model, tmp_path):
+    log = tmp_path / "seen.jsonl"
+    listed = command("risk", *study[:3], "--risk-model", model, "--format", "csv").out
+    table = pd.read_csv(pd.io.common.StringIO(listed), dtype={"case": str})
+    alone = table[(table["level"] == "REVIEW") & (table["reasons"].isna())]["case"].iloc[0]
+    words = ("acknowledge", study[0], alone, *study[1:3], "--log", log, "--reason", "spoke about goals")
+    refused = command(*words)
+    assert (refused.code, refused.out) == (2, "")
+    done = command(*words, "--risk-model", model, "--today", "2027-01-04", "--quiet")
+    assert (
+        done.out == f"{alone}, session 6: MODEL: seen on 2027-01-04: spoke about goals\n"
+        or ": MODEL: " in done.out
+    )
+    shown = command("risk", *study[:3], "--risk-model", model, "--seen", log, "--format", "csv").out
+    seen = pd.read_csv(pd.io.common.StringIO(shown), dtype={"case": str}).set_index("case")["seen"]
+    assert seen[alone] == "seen on 2027-01-04: spoke about goals"
+    assert seen.drop(alone).isna().all()
+    folder = tmp_path / "out"
+    command("analyze", *study[:3], "--risk-model", model, "--seen", log, "-o", folder)
+    written = pd.read_csv(folder / "risk.csv", dtype={"case": str}).set_index("case")["seen"]
+    assert written[alone] == "seen on 2027-01-04: spoke about goals"
