@@ -1,16 +1,25 @@
 """A dropout model whose probabilities can be worked by hand, and files to apply it to."""
 
+import contextlib
+import csv
+import io
 import json
+import sys
 
 import numpy as np
+import pytest
 from service_helpers import service_cohort
 
+from alliance.cli import main
 from alliance.dropout.model.bundle import bundle_of, changed, to_bytes
 from alliance.dropout.model.design import Reference
 from alliance.dropout.model.hazard import FitSettings, HazardModel, SideModel, Term
 from alliance.dropout.model.rows import rows_of
 from alliance.scale import load_scale
+from alliance.simulate import to_csv
+from alliance.simulate.service import service, service_frames
 
+TABLES = ("episodes.csv", "appointments.csv", "ratings.csv")
 SRS = load_scale("srs")
 GATES = [{"id": f"G{place}", "asks": "a", "found": "b", "passed": True} for place in range(1, 8)]
 TERMS = (
@@ -82,3 +91,71 @@ def expit(logit):
 def write(path, *lines):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def alliance(*arguments):
+    """Run the command line outside a test function; it has to succeed."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(sys, "argv", ["alliance", *map(str, arguments)])
+        hook = sys.excepthook
+        with contextlib.redirect_stderr(io.StringIO()) as err, pytest.raises(SystemExit) as ended:
+            main()
+        sys.excepthook = hook
+    assert not ended.value.code, err.getvalue()
+    return out.getvalue()
+
+
+def make_service(folder, n, seed, **options):
+    """Write the tables of a service and return the arguments that name them."""
+    folder.mkdir(exist_ok=True)
+    for name, frame in zip(TABLES, service_frames(service(n, seed, **options), seed), strict=True):
+        (folder / name).write_text(to_csv(frame), encoding="utf-8")
+    return arguments_of(folder)
+
+
+def arguments_of(folder):
+    return (
+        folder / "ratings.csv", "--scale", "srs", "--episodes", folder / "episodes.csv",
+        "--attendance", folder / "appointments.csv",
+    )  # fmt: skip
+
+
+def change(path, edit):
+    """Write the rows of a CSV file anew, each as `edit` returns it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [edit(row) for row in csv.DictReader(file)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def make_today(folder):
+    """A list of today that can be worked by hand: A and B are ongoing, C has ended, D was never rated."""
+    folder.mkdir()
+    write(
+        folder / "ratings.csv",
+        "case,session,date,q1,q2,q3,q4",
+        "A,1,2026-01-05,9,9,9,9",
+        "B,1,2026-01-05,9,9,9,9",
+        "B,2,2026-01-12,8,8,8,8",
+        "C,1,2026-01-05,6,6,6,6",
+    )
+    write(
+        folder / "episodes.csv",
+        "client_id,episode_id,start_date,status,end_reason,planned_sessions,observed_until",
+        "A,1,2026-01-05,ongoing,,8,2026-01-20",
+        "B,1,2026-01-05,ongoing,,8,2026-01-20",
+        "C,1,2026-01-05,ended,mutual_planned,8,2026-01-20",
+        "D,1,2026-01-05,ongoing,,8,2026-01-20",
+    )
+    write(
+        folder / "appointments.csv",
+        "case,date,attendance",
+        "A,2026-01-05,attended",
+        "B,2026-01-05,attended",
+        "B,2026-01-12,attended",
+        "C,2026-01-05,attended",
+        "D,2026-01-05,attended",
+    )
+    return arguments_of(folder)

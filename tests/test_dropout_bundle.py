@@ -14,7 +14,7 @@ from service_helpers import service_cohort
 from test_dropout_model import cohort, rows_like, worked_model
 
 from alliance.dropout.ends.cohort import COMPETING, DROPOUT, EXCLUDED, ONGOING, PLANNED
-from alliance.dropout.model.apply import apply, outside
+from alliance.dropout.model.apply import apply, outside, require_same
 from alliance.dropout.model.bundle import (
     KEYS,
     Bundle,
@@ -25,6 +25,7 @@ from alliance.dropout.model.bundle import (
     from_bytes,
     plain,
     to_bytes,
+    with_validation,
 )
 from alliance.dropout.model.drift import deactivated, drift, new_rows, recalibrate
 from alliance.dropout.model.explain import NOTHING, explain
@@ -91,14 +92,16 @@ def test_a_bundle_read_back_predicts_to_the_last_bit(bundle, model, rows):
         FitSettings(landmark=False),
         FitSettings(time="linear", ipcw=True),
         FitSettings(time="dummies", strict=False),
+        FitSettings(estimator="ridge", penalty=30.0),
     ],
-    ids=["cloglog, cubic", "no landmark", "weighted", "dummies"],
+    ids=["cloglog, cubic", "no landmark", "weighted", "dummies", "ridge"],
 )
 def test_every_kind_of_model_survives_the_round_trip(some, rows, chosen):
     fitted = fit(rows, chosen)
     read = from_bytes(to_bytes(bundled(fitted, rows, some))).model
     np.testing.assert_array_equal(read.hazard(rows), fitted.hazard(rows))
-    assert (read.settings.link, read.settings.time) == (chosen.link, chosen.time)
+    assert read.settings == replace(chosen, strict=True)
+    assert (read.penalty, read.log_likelihood) == (fitted.penalty, fitted.log_likelihood)
     assert (read.landmark is None) is not chosen.landmark
     if chosen.landmark:
         np.testing.assert_array_equal(read.risk(rows), fitted.risk(rows))
@@ -284,6 +287,66 @@ def test_other_data_are_refused(bundle, rows, given_, where):
         f"error: this model was not built for these data\n  {where}\n"
         "hint: use the model's definition and form, or fit a new model"
     )
+
+
+@pytest.mark.parametrize(
+    ("definition", "given_", "where"),
+    [
+        pytest.param("lt_k", {"k": 6}, ["k: 6, the model has 3"], id="k counts for lt_k"),
+        pytest.param("lt_k", {"grace_days": 5}, [], id="the grace period does not"),
+        pytest.param("missed_last", {"grace_days": 5}, ["grace days: 5, the model has 30"], id="here"),
+        pytest.param("unilateral", {"grace_days": 0}, ["grace days: 0, the model has 30"], id="and here"),
+        pytest.param("unilateral", {"k": 6}, [], id="k does not count for unilateral"),
+        pytest.param("incomplete", {"k": 6, "grace_days": 5}, [], id="neither for incomplete"),
+        pytest.param(
+            "incomplete", {"presumed": "censor"}, ["presumed: 'censor', the model has 'exclude'"], id="always"
+        ),
+        pytest.param(
+            "no_rci",
+            {"reliable_change": 8.0, "reliable_change_source": "B", "outcome": "oq"},
+            ["outcome: 'oq', the model has 'ors'", "reliable change: 8, the model has 5",
+             "reliable change source: 'B', the model has 'A'"],
+            id="all of the outcome measure",
+        ),
+        pytest.param("no_rci", {"outcome": None}, ["outcome: nothing, the model has 'ors'"], id="no measure"),
+        pytest.param("unilateral", {"outcome": "oq"}, [], id="an outcome measure that is not looked at"),
+    ],
+)  # fmt: skip
+def test_settings_that_the_definition_uses_are_compared(bundle, some, definition, given_, where):
+    built = {
+        "k": 3,
+        "grace_days": 30,
+        "presumed": "exclude",
+        "outcome": "ors",
+        "reliable_change": 5.0,
+        "reliable_change_source": "A",
+    }
+    model = changed(bundle, definition={"id": definition, "settings": built})
+    same = SAME | {"definition": definition}
+    told = replace(some, definition=definition, settings=built | given_)
+    require_same(model, settings=built)
+    assert len(apply(model, replace(told, settings=built), **same).p_next)
+    if not where:
+        require_same(model, settings=built | given_)
+        assert len(apply(model, told, **same).p_next)
+        return
+    for refused in (
+        lambda: require_same(model, settings=built | given_),
+        lambda: apply(model, told, **same),
+    ):
+        with pytest.raises(UsageError) as caught:
+            refused()
+        assert str(caught.value) == (
+            "error: this model was not built for these data\n"
+            + "".join(f"  {each}\n" for each in where)
+            + "hint: use the model's definition and form, or fit a new model"
+        )
+
+
+def test_another_definition_is_told_before_its_settings(bundle):
+    with pytest.raises(UsageError) as caught:
+        require_same(bundle, definition="lt_k", settings={"presumed": "censor"})
+    assert "presumed" not in str(caught.value)
 
 
 def test_a_cohort_by_another_definition_is_refused(bundle, some):
@@ -585,6 +648,8 @@ def test_recalibration_moves_the_intercept_alone(bundle, rows):
     known = np.isfinite(new.fate)
     assert found.model.risk(new)[known].mean() == pytest.approx(new.fate[known].mean(), abs=1e-12)
     assert found.status == "validated"
+    assert found.content["gates"] == GATES
+    assert found.content["limits"][-2] == "Gates and validation are those of the earlier intercept."
     assert found.content["limits"][-1] == (
         f"The intercept was refitted to {len(new)} newer rows with {int(new.y.sum())} dropouts."
     )
@@ -596,6 +661,89 @@ def test_recalibration_moves_the_intercept_alone(bundle, rows):
     assert from_bytes(to_bytes(found)).sha256 == found.sha256
     # Rows that the intercept was refitted to are new no longer.
     assert len(new_rows(found, new)) == 0
+
+
+def spread_out(n, n_dropouts, day=40_000):
+    """Later rows of which the first 20 % have the highest hazard in a model with a level below 0."""
+    y = np.zeros(n)
+    y[np.linspace(0, n - 1, n_dropouts).astype(int)] = 1
+    return rows_like(y, day=np.full(n, day), mean_rating=np.linspace(-2.0, 2.0, n))
+
+
+def test_recalibration_takes_the_threshold_anew_at_the_same_budget(rows, some):
+    model = validated(flat_bundle(rows, some, slope=-1.0), threshold=0.3)
+    new = spread_out(1000, 100)
+    found = recalibrate(model, new)
+    hazard = found.model.hazard(new)
+    value = found.content["threshold"]["value"]
+    # A fifth of a thousand rows: the 200th highest hazard, which belongs to row 199.
+    assert value == pytest.approx(hazard[199], abs=1e-12)
+    assert (hazard >= value - 1e-9).sum() == 200
+    hits = new.y[:200].sum()
+    gained = hits / 1000 - (200 - hits) / 1000 * value / (1 - value)
+    assert found.content["threshold"] == {
+        "value": value, "budget": 0.2, "net_benefit": pytest.approx(gained, abs=1e-12)
+    }  # fmt: skip
+    assert found.threshold == value
+    (note,) = found.content["recalibrations"]
+    assert (note["threshold_before"], note["threshold_after"]) == (0.3, value)
+    assert from_bytes(to_bytes(found)).content == found.content
+
+
+def test_recalibration_knows_no_error_of_its_intercept(bundle, rows):
+    new = replace(rows, day=rows.day + 5000)
+    found = recalibrate(validated(bundle), new)
+    assert found.content["intercept"]["se"] is None
+    assert found.content["intercept"]["before_flic"] is None
+    assert np.isnan(found.model.intercept_se)
+    assert np.isnan(found.model.before_flic)
+
+
+def test_without_a_threshold_or_with_predictions_all_alike_there_is_none_after(rows, some):
+    never = recalibrate(flat_bundle(rows, some), later(1000, 100))
+    assert never.content["threshold"] is None
+    assert never.content["recalibrations"][0]["threshold_after"] is None
+    alike = recalibrate(validated(flat_bundle(rows, some)), later(1000, 100))
+    assert alike.content["threshold"] == {"value": None, "budget": 0.2, "net_benefit": None}
+    assert alike.threshold is None
+
+
+def test_recalibration_refits_the_hazard_of_other_ends_where_there_are_some(rows, some):
+    ended = ((rows.y == 0) & (np.arange(len(rows)) % 11 == 0)).astype(float)
+    model = bundled(fit(replace(rows, other=ended), FitSettings(competing=True, landmark=False)), rows, some)
+    new = replace(later(1000, 100), other=(np.arange(1000) >= 800).astype(float))
+    found = recalibrate(model, new)
+    assert found.model.competing.risk(new).mean() == pytest.approx(0.2, abs=1e-12)
+    assert found.content["competing"]["terms"] == model.content["competing"]["terms"]
+    assert found.content["competing"]["intercept"] != model.content["competing"]["intercept"]
+    none = recalibrate(model, later(1000, 100))
+    assert none.content["competing"] == model.content["competing"]
+
+
+def test_a_second_recalibration_says_once_that_the_gates_are_older(bundle, rows):
+    once = recalibrate(validated(bundle), replace(rows, day=rows.day + 5000))
+    twice = recalibrate(once, replace(rows, day=rows.day + 50_000))
+    assert twice.content["limits"].count("Gates and validation are those of the earlier intercept.") == 1
+    assert len(twice.content["recalibrations"]) == 2
+    assert twice.content["recalibrations"][1]["before"] == once.content["intercept"]["coef"]
+
+
+def test_a_validation_after_a_recalibration_leaves_its_threshold(bundle, rows):
+    found = recalibrate(validated(bundle), replace(rows, day=rows.day + 5000))
+    threshold = {"value": 0.9, "budget": 0.1, "net_benefit": 0.0}
+    again = with_validation(found, {"gates": GATES, "threshold": threshold}, seed=1)
+    assert again.content["threshold"] == found.content["threshold"]
+    assert with_validation(bundle, {"gates": GATES, "threshold": threshold}, seed=1).threshold == 0.9
+
+
+def test_a_recalibrated_model_is_shown_and_reported(bundle, rows):
+    from alliance.report.validation import page, summary_text
+
+    found = recalibrate(validated(bundle), replace(rows, day=rows.day + 5000))
+    html, text = page(found.as_json()), summary_text(found.as_json())
+    assert "refitted to newer rows, without a standard error" in html
+    assert "Gates and validation are those of the earlier intercept." in html
+    assert "nan" not in text.lower().split()
 
 
 def test_recalibration_of_cloglog_shifts_by_the_log_of_the_ratio(rows, some):

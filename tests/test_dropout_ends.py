@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_helpers import cohort_of_drawn
 
-from alliance.dropout.ends.build import cohort_of, definitions_supported, kappa
+from alliance.dropout.ends.build import cohort_of, definitions_supported, kappa, require_ended
 from alliance.dropout.ends.cohort import COMPETING, DROPOUT, ENDS, EXCLUDED, ONGOING, PLANNED
 from alliance.dropout.ends.definitions import (
     DEFINITIONS,
@@ -330,6 +330,28 @@ def test_settings_that_cannot_be_are_refused(settings, message):
     assert str(caught.value) == message
 
 
+def test_a_grace_period_of_no_day_and_one_session_may_be_asked_for():
+    assert settings_of({"grace_days": 0, "k": 1}) == {"k": 1, "grace_days": 0, "presumed": "exclude"}
+
+
+def test_without_any_grace_a_return_on_the_next_day_comes_too_late():
+    case = {"missed": 1.0, "missed_day": 100, "next_attended": 101, "observed_until": 100}
+    assert one("missed_last", case, settings={"grace_days": 0})[0] == 1
+    assert one("missed_last", case, settings={"grace_days": 1})[0] != 1
+
+
+def test_every_definition_names_the_settings_that_it_uses():
+    assert {name: each.uses for name, each in DEFINITIONS.items()} == {
+        "unilateral": ("grace_days", "presumed"),
+        "therapist": ("presumed",),
+        "missed_last": ("grace_days", "presumed"),
+        "lt_k": ("k", "presumed"),
+        "incomplete": ("presumed",),
+        "no_rci": ("outcome", "reliable_change", "reliable_change_source", "presumed"),
+        "median_split": ("presumed",),
+    }
+
+
 def test_an_unknown_definition_is_answered_with_the_known_ones():
     with pytest.raises(UsageError) as caught:
         get_definition("unilateraly")
@@ -578,6 +600,44 @@ def test_no_definition_is_supported_while_nothing_has_ended():
     assert {each.lacks for each in found.definitions} == {("no treatment has ended",)}
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        pytest.param(
+            {"status": "ongoing", "end_reason": "", "observed_until": "2026-01-06"},
+            "error: no treatment has ended\n",
+            id="ongoing",
+        ),
+        pytest.param(
+            {"status": "ongoing", "end_reason": "", "observed_until": "2026-12-31"},
+            "error: no treatment has ended\n"
+            "  1 left out: ongoing, but long not seen and nothing booked: to be confirmed\n",
+            id="ongoing, long not seen",
+        ),
+        pytest.param(
+            {"status": "", "end_reason": ""},
+            "error: of no treatment that has ended it can be told how\n"
+            "  1 left out: whether the treatment has ended is not known\n",
+            id="status not known",
+        ),
+    ],
+)
+def test_treatments_that_have_not_ended_make_a_list_but_no_model(row, message):
+    table = treatments({"case": "A", **row})
+    cohort = cohort_of(FORMS.iloc[:1], SRS, treatments=table, appointments=BOOK.iloc[:1])
+    with pytest.raises(DataError) as caught:
+        require_ended(cohort)
+    assert str(caught.value) == (
+        message + "hint: a model of dropout is learned from treatments that have ended"
+    )
+
+
+@pytest.mark.parametrize("reason", ["client_unilateral", "mutual_planned", "external"])
+def test_one_treatment_that_ended_in_any_way_is_something_to_learn_from(reason):
+    table = treatments({"case": "A", "end_reason": reason}, {"case": "B", "status": "ongoing"})
+    require_ended(cohort_of(FORMS.iloc[:1], SRS, treatments=table))
+
+
 def test_kappa_follows_a_table_worked_by_hand():
     # 10 cases: both dropout 3, first only 1, second only 2, neither 4: po = .7, pe = .4·.5 + .6·.5 = .5.
     first = np.array([DROPOUT] * 4 + [PLANNED] * 6 + [ONGOING, EXCLUDED])
@@ -605,6 +665,12 @@ def test_no_rci_compares_the_last_score_with_the_first(totals, end):
     table = treatments({"case": "A"})
     cohort = cohort_of(FORMS.iloc[:1], SRS, treatments=table, definition="no_rci", outcome=measure)
     assert cohort.end.tolist() == [end]
+    assert cohort.settings == {
+        **settings_of(None),
+        "outcome": "ors",
+        "reliable_change": 5.0,
+        "reliable_change_source": "a manual",
+    }
     assert cohort.settings == {
         "k": 3, "grace_days": 30, "presumed": "exclude",
         "outcome": "ors", "reliable_change": 5.0, "reliable_change_source": "a manual",
@@ -712,6 +778,24 @@ def test_without_any_further_column_there_is_no_covariate():
     assert str(caught.value) == (
         "error: unknown covariate 'age'\nhint: the data hold no column beyond the ratings"
     )
+
+
+def test_the_marker_of_synthetic_rows_is_no_covariate():
+    table = treatments(
+        *({"case": case, "end_reason": "mutual_planned", "synthetic": "true", "age": 30} for case in "AB")
+    )
+    with pytest.raises(UsageError) as caught:
+        covariates_from(["synthetic"], table=table)
+    assert str(caught.value) == "error: unknown covariate 'synthetic'\nhint: known: age, relationship"
+
+
+def test_a_column_of_too_many_texts_is_refused():
+    table = treatments(
+        *({"case": f"C{n}", "end_reason": "mutual_planned", "site": f"site {n}"} for n in range(21))
+    )
+    with pytest.raises(DataError) as caught:
+        covariates_from(["site"], table=table)
+    assert str(caught.value).splitlines()[0] == "error: the covariate 'site' has 21 different texts"
 
 
 def test_a_column_of_texts_that_are_no_groups_is_refused():

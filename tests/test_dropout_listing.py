@@ -226,8 +226,8 @@ def test_a_model_with_predictors_of_its_own_is_refused():
     with pytest.raises(UsageError) as refused:
         opinion(changed(hand_bundle(), covariates=[covariate]), visits([36]), **FORM)
     assert str(refused.value) == (
-        "error: this model needs covariates that the data do not have\n  phq\n"
-        "hint: add the columns the model was fitted with"
+        "error: the model has covariates of its own, which the list does not read: phq\n"
+        "hint: `alliance model apply` reads them and orders its own table"
     )
 
 
@@ -303,10 +303,10 @@ def test_the_table_of_an_exploratory_model_is_in_the_order_of_the_rules():
 
 
 def test_ties_of_a_model_stand_in_the_order_of_the_rules():
-    # Rules: C2 (4 points) before C0 and C1 (1 point each, C1 with the lower rating first).
-    some = judged([36], [35], [38, 37, 34])
-    assert listed(some)["case"].tolist() == ["C2", "C1", "C0"]
-    assert listed(some, says([0.3] * 3, [True] * 3))["case"].tolist() == ["C2", "C1", "C0"]
+    # Rules: C1 (4 points) before C2 and C0 (1 point each, C2 with the lower rating first).
+    some = judged([36], [38, 37, 34], [35])
+    assert listed(some)["case"].tolist() == ["C1", "C2", "C0"]
+    assert listed(some, says([0.3] * 3, [True] * 3))["case"].tolist() == ["C1", "C2", "C0"]
 
 
 # how treatments stand

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from service_helpers import service_rows
 
-from alliance.dropout.ends.cohort import COMPETING, DROPOUT, EXCLUDED, ONGOING, PLANNED, Cohort
+from alliance.dropout.ends.cohort import COMPETING, DROPOUT, ENDS, EXCLUDED, ONGOING, PLANNED, Cohort
 from alliance.dropout.model.competing import incidence_of_hazards
 from alliance.dropout.model.design import Reference, design_of, is_demographic, is_therapist, matrix
 from alliance.dropout.model.estimate import cluster_covariance, clusters_of, estimate
@@ -79,29 +79,31 @@ def test_the_risk_set_of_four_cases():
     assert np.cumprod(1 - np.array(events) / at_risk).tolist() == pytest.approx([0.75, 0.50, 0.50])
 
 
-@pytest.mark.parametrize(
-    ("end", "n_attended", "planned", "last"),
-    [
-        pytest.param(DROPOUT, 3, 8, (1, 0), id="dropout before the plan is over"),
-        pytest.param(DROPOUT, 3, 3, (1, 0), id="dropout at the planned number: one more was on offer"),
-        pytest.param(DROPOUT, 3, 2, (1, 0), id="dropout past the planned number"),
-        pytest.param(DROPOUT, 3, NA, (1, 0), id="dropout, no plan"),
-        pytest.param(COMPETING, 3, 4, (0, 1), id="ended otherwise with one session left"),
-        pytest.param(COMPETING, 3, NA, (0, 1), id="ended otherwise, no plan"),
-        pytest.param(COMPETING, 3, 3, None, id="ended otherwise when the plan was over"),
-        pytest.param(COMPETING, 3, 2, None, id="ended otherwise past the plan"),
-        pytest.param(PLANNED, 3, 3, None, id="planned end"),
-        pytest.param(PLANNED, 3, 8, None, id="agreed end before the plan was over"),
-        pytest.param(ONGOING, 3, 8, None, id="still running"),
-    ],
-)
-def test_the_last_session_is_a_row_if_more_was_on_offer_and_what_came_is_known(
-    end, n_attended, planned, last
-):
-    rows = rows_of(cohort([[5] * n_attended], [end], planned=[planned]))
+DROPPED, OTHERWISE, NO_ROW = (1, 0), (0, 1), None
+LAST_ROW = {
+    DROPOUT: {"below": DROPPED, "at": DROPPED, "above": DROPPED, "unknown": DROPPED},
+    COMPETING: {"below": OTHERWISE, "at": NO_ROW, "above": NO_ROW, "unknown": OTHERWISE},
+    PLANNED: {"below": NO_ROW, "at": NO_ROW, "above": NO_ROW, "unknown": NO_ROW},
+    ONGOING: {"below": NO_ROW, "at": NO_ROW, "above": NO_ROW, "unknown": NO_ROW},
+}
+"""Outcome (y, other) after the third and last session by kind of end, and by where it stands to the plan.
+
+After dropout a further session was on offer, whatever the plan was; after another end only if one was
+planned, or nobody knows; after an agreed end none was; and while a treatment runs it is not known what comes.
+"""
+PLANS = {"below": 4, "at": 3, "above": 2, "unknown": NA}
+
+
+@pytest.mark.parametrize("end", [*LAST_ROW, EXCLUDED], ids=lambda end: ENDS[end])
+@pytest.mark.parametrize("stands", PLANS)
+def test_which_sessions_are_rows_by_the_end_and_the_plan(end, stands):
+    rows = rows_of(cohort([[5] * 3], [end], planned=[PLANS[stands]]))
     found = list(zip(rows.session.tolist(), rows.y.tolist(), rows.other.tolist(), strict=True))
-    before = [(t, 0, 0) for t in range(1, n_attended)]
-    assert found == before + ([] if last is None else [(n_attended, *last)])
+    if end == EXCLUDED:
+        assert found == []
+        return
+    last = LAST_ROW[end][stands]
+    assert found == [(1, 0, 0), (2, 0, 0)] + ([] if last is None else [(3, *last)])
 
 
 @pytest.mark.parametrize("end", range(5))
@@ -778,6 +780,44 @@ def test_ridge_is_the_penalised_maximum(service):
     assert model.penalty == 50.0
 
 
+def test_errors_of_ridge_have_the_penalty_in_their_information(service):
+    # (A + P)^-1 B (A + P)^-1 by numerical derivatives and a loop over clusters.
+    model = fit(service, FitSettings(estimator="ridge", penalty=50.0, landmark=False))
+    _, columns = design_of(service, time="log")
+    coef = np.r_[model.intercept, [each.coef for each in model.terms]]
+    spread = columns[:, 1:].std(axis=0)
+
+    def slope_of_loss(at):
+        p = 1 / (1 + np.exp(-columns @ at))
+        return columns.T @ (p - service.y) + np.r_[0, 50.0 * at[1:] * spread**2]
+
+    step = 1e-5
+    hessian = np.array(
+        [(slope_of_loss(coef + move) - slope_of_loss(coef - move)) / (2 * step) for move in np.eye(6) * step]
+    )
+    residual = service.y - 1 / (1 + np.exp(-columns @ coef))
+    unit = service.therapist if model.clustered_by == "therapist" else service.client
+    meat = np.zeros((6, 6))
+    for each in np.unique(unit):
+        score = columns[unit == each].T @ residual[unit == each]
+        meat += np.outer(score, score)
+    n, groups = len(service), len(np.unique(unit))
+    bread = np.linalg.inv(hessian)
+    expected = groups / (groups - 1) * (n - 1) / (n - 6) * bread @ meat @ bread
+    np.testing.assert_allclose(model.covariance, expected, rtol=1e-5, atol=1e-9)
+    plain = fit(service, FitSettings(estimator="ml", landmark=False))
+    assert all(one.se < other.se for one, other in zip(model.terms, plain.terms, strict=True))
+
+
+def test_a_ridge_model_says_what_its_errors_leave_out(service):
+    told = (
+        "Standard errors of the ridge estimates hold for the penalty as it is: they allow neither for its "
+        "choice nor for the pull of the estimates towards 0."
+    )
+    assert told in fit(service, FitSettings(estimator="ridge", penalty=5.0)).limits
+    assert told not in fit(service, FitSettings()).limits
+
+
 def test_ridge_shrinks_and_chooses_the_same_penalty_twice():
     rows = service_rows(150, 4)
     one = fit(rows, FitSettings(estimator="ridge", landmark=False))
@@ -822,8 +862,23 @@ def test_what_an_estimator_needs_is_told(monkeypatch, service, estimator, module
             "error: ridge is there for the logit link only, not for cloglog\n"
             "hint: choose the estimator firth, or the link logit",
         ),
+        (
+            FitSettings(penalty=5.0),
+            "error: a penalty is for the estimator ridge, not for firth\n"
+            "hint: leave the penalty out, or choose the estimator ridge",
+        ),
+        (
+            FitSettings(estimator="ml", penalty=5.0),
+            "error: a penalty is for the estimator ridge, not for ml\n"
+            "hint: leave the penalty out, or choose the estimator ridge",
+        ),
+        (
+            FitSettings(estimator="ridge", penalty=0.0),
+            "error: the penalty of ridge must be above 0, got 0\n"
+            "hint: leave it out to have it chosen by cross-validation",
+        ),
     ],
-    ids=["estimator", "link", "time", "ridge with cloglog"],
+    ids=["estimator", "link", "time", "ridge with cloglog", "firth, penalty", "ml, penalty", "no penalty"],
 )
 def test_settings_that_are_refused(settings, message):
     with pytest.raises(UsageError) as caught:

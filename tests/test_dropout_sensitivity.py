@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from validation_helpers import Slope, by_rating, rows_with
 
-from alliance.dropout.validation.sensitivity import compare, impute, missing_ratings, rubin
+from alliance.dropout.validation.sensitivity import compare, impute, missing_ratings, presumed_kinds, rubin
+from alliance.errors import DataError
 
 NA = np.nan
 
@@ -158,4 +159,31 @@ def test_several_ways_to_make_the_rows_are_compared():
     assert found == [
         {"what": "presumed dropouts excluded", "terms": {"level": 4.0}, "se": {"level": 0.1}},
         {"what": "counted as dropout", "terms": {"level": 5.0}, "se": {"level": 0.1}},
+    ]
+
+
+def test_presumed_dropouts_are_named_in_words_in_one_order():
+    one, two, three = course(1.0), course(2.0), course(3.0)
+    found = presumed_kinds({"censor": one, "dropout": two, "exclude": three})
+    assert list(found.items()) == [
+        ("presumed dropouts excluded", three),
+        ("presumed dropouts counted as dropouts", two),
+        ("presumed dropouts taken for ongoing", one),
+    ]
+    assert presumed_kinds({}) == {}
+    with pytest.raises(ValueError, match=r"^presumed must hold rows by exclude, dropout, censor, got drop$"):
+        presumed_kinds({"drop": one})
+
+
+def test_where_one_way_gives_no_model_the_others_are_still_compared():
+    def strict(rows):
+        if len(rows) < 2:
+            message = "nothing to learn from: 0 of 1 rows are events"
+            raise DataError(message, hint="more")
+        return mean_rating(rows)
+
+    found = compare({"one": course(2.0), "two": course(2.0, 6.0)}, strict)
+    assert found == [
+        {"what": "one: not fitted, nothing to learn from: 0 of 1 rows are events", "terms": {}, "se": {}},
+        {"what": "two", "terms": {"level": 4.0}, "se": {"level": 0.1}},
     ]

@@ -192,6 +192,46 @@ def test_the_life_table_and_incidence_are_worked_by_hand():
     assert [each["other"] for each in result.incidence] == pytest.approx([0, 1 / 8, 3 / 8])
 
 
+def test_the_three_ways_to_count_presumed_dropouts_are_compared(study):
+    cohort, rows = study
+    late = rows.take(rows.session > 1)
+    found = validate(
+        cohort,
+        rows,
+        FitSettings(landmark=False),
+        SRS,
+        folds=2,
+        n_boot=1,
+        learning=False,
+        imputations=0,
+        presumed={"exclude": rows, "censor": late, "dropout": rows.take(rows.session < 9)},
+    )
+    fitted, *ways = found.sensitivity
+    assert [each["what"] for each in ways] == [
+        "presumed dropouts excluded",
+        "presumed dropouts counted as dropouts",
+        "presumed dropouts taken for ongoing",
+    ]
+    assert ways[0]["terms"] == fitted["terms"]
+    assert ways[2]["terms"]["level"] == fit(late, FitSettings(landmark=False)).terms[1].coef
+    assert ways[1]["terms"] != ways[2]["terms"] != fitted["terms"]
+
+
+def test_one_draw_and_two_folds_validate_nothing(study):
+    found = validate(
+        *study, FitSettings(landmark=False), SRS, folds=2, n_boot=1, learning=False, imputations=0
+    )
+    g4 = found.gates[3]
+    assert g4.passed is None
+    assert g4.found.startswith("200 draws and 10 folds are needed, there were 1 and 2; AUC ")
+    assert found.status == "exploratory"
+
+
+def test_an_unknown_way_to_count_presumed_dropouts_is_refused_at_once(study):
+    with pytest.raises(ValueError, match=r"^presumed must hold rows by exclude, dropout, censor, got drop$"):
+        validate(*study, FitSettings(), SRS, presumed={"drop": study[1]})
+
+
 def toy(rows, *, fitted=by_rating, plan=QUICK, end=PLANNED, **options):
     """Validate a toy model on rows whose visits are all one session of one case."""
     n = int(rows.case.max()) + 1

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from readers_helpers import DEMO, mapped, read_demo, refusal, write
+from steps_helpers import calls_of
 
 from alliance.errors import DataError
 from alliance.frames import TREATMENTS, check_treatments
@@ -585,6 +586,22 @@ def test_a_form_before_the_first_attended_session_is_found():
     )
     # B: one attended session has no date, so nobody knows which was the first.
     assert dated_before_first(forms, book).tolist() == [True, False, False]
+
+
+def test_work_does_not_grow_with_the_number_of_cases():
+    def calls(n):
+        case = [f"C{client}/{number}" for client in range(n) for number in (1, 2)]
+        behind = pd.DataFrame({"case": case, "client": [each.split("/")[0] for each in case]})
+        forms = pd.DataFrame({"case": case, "session": pd.array([1, 2] * n, dtype="Int64")})
+        dated = forms.assign(date=pd.Timestamp("2026-01-05"), attendance="attended")
+        return (
+            calls_of(lambda: number_from_one([forms], behind)),
+            calls_of(lambda: dated_before_first(dated, dated)),
+        )
+
+    few, many = calls(400), calls(2000)
+    assert many[0] < few[0] + 200
+    assert many[1] < few[1] + 200
 
 
 def test_several_attendance_files_are_one_in_the_order_of_their_dates(tmp_path):

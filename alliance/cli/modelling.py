@@ -66,17 +66,18 @@ def load_rows(
     """Return the study of the files; `like` a model: by its definition, and refused if it is another's."""
     from alliance.cli.treatments import load_study, outcome_of
     from alliance.dropout.ends.build import cohort_of
-    from alliance.dropout.ends.definitions import get_definition
+    from alliance.dropout.ends.definitions import SETTINGS, get_definition, settings_of
     from alliance.dropout.model.apply import require_same
     from alliance.dropout.model.rows import rows_of
 
+    definition = get_definition(ends["dropout_def"])
+    settings = settings_of({name: ends[name] for name in SETTINGS})
     data = load_study(files, source, episodes=ends["episodes"], attendance=ends["attendance"], quiet=quiet)
     if data.treatments is None:
         message = "nothing says how treatments ended"
         raise DataError(
             message, hint="name a file that does with --episodes; docs/dropout-model.md has its columns"
         )
-    definition = get_definition(ends["dropout_def"])
     if like is not None:
         facts = instrument_facts(data.form)
         require_same(
@@ -92,7 +93,7 @@ def load_rows(
         treatments=data.treatments,
         appointments=data.appointments,
         definition=definition.id,
-        settings={name: ends[name] for name in ("k", "grace_days", "presumed")},
+        settings=settings,
         covariates=covariates,
         others=data.others,
         outcome=outcome_of(data, value=ends["rci"], source=ends["rci_source"]),
@@ -122,14 +123,14 @@ def declared_groups(study: RiskSet, names: Sequence[str]) -> dict[str, Any]:
 
     Columns that name a case or say how it ended declare no group.
     """
-    from alliance.dropout.ends.covariates import MOST_LEVELS
+    from alliance.dropout.ends.covariates import MARKER, MOST_LEVELS
     from alliance.errors import unknown_name
     from alliance.frames import TREATMENTS
 
     table = study.data.treatments
     if table is None or not names:
         return {}
-    known = [str(name) for name in table.columns if name not in TREATMENTS]
+    known = [str(name) for name in table.columns if name not in {*TREATMENTS, MARKER}]
     for name in names:
         if name not in known:
             what, hint = unknown_name("group", name, known)

@@ -151,8 +151,6 @@ def equation_section(bundle: Bundle) -> Section:
     """Return the whole model as formulas that anybody can calculate by hand."""
     terms = rows_at(bundle, "terms")
     lines = (*_linear(at(bundle, "intercept"), terms), link(bundle)[1])
-    error = fixed(at(bundle, "intercept", "se"))
-    before = exact(at(bundle, "intercept", "before_flic"))
     blocks: list[Any] = [
         Text(
             text="The hazard is the probability of dropout before the next session, at the end of this one."
@@ -160,8 +158,7 @@ def equation_section(bundle: Bundle) -> Section:
         Formula(label="Hazard of dropout before the next session", lines=lines),
         Formula(label="What the names stand for", lines=tuple(_meanings(terms))),
         Text(
-            text=f"Intercept: SE {error}; {before} before it was refitted alone (FLIC). Six digits are "
-            "shown; the model file has all.",
+            text=f"{_intercept(bundle)} Six digits are shown; the model file has all.",
             tone="soft",
         ),
         Text(
@@ -173,6 +170,15 @@ def equation_section(bundle: Bundle) -> Section:
     blocks += _landmark(bundle)
     blocks += _competing(bundle)
     return Section(id="equation", title="The model, in full", blocks=tuple(blocks))
+
+
+def _intercept(bundle: Bundle) -> str:
+    """Say what is known of the intercept; after a recalibration neither error nor former value are."""
+    if rows_at(bundle, "recalibrations"):
+        return "Intercept: refitted to newer rows, without a standard error."
+    error = fixed(at(bundle, "intercept", "se"))
+    before = exact(at(bundle, "intercept", "before_flic"))
+    return f"Intercept: SE {error}; {before} before it was refitted alone (FLIC)."
 
 
 def _landmark(bundle: Bundle) -> list[Any]:

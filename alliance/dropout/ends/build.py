@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alliance.courses import TOLERANCE
-from alliance.dropout.ends.cohort import ENDS, Cohort
+from alliance.dropout.ends.cohort import COMPETING, DROPOUT, ENDS, EXCLUDED, PLANNED, Cohort
 from alliance.dropout.ends.covariates import CovariateSource, covariates_of
 from alliance.dropout.ends.definitions import (
     DEFAULT,
     DEFINITIONS,
     NO_TREATMENT,
     NONE_ENDED,
+    NONE_TOLD,
     Definition,
     ends_of,
     get_definition,
@@ -25,8 +26,9 @@ from alliance.dropout.ends.definitions import (
 )
 from alliance.dropout.ends.facts import NO_DAY, Facts
 from alliance.dropout.ends.outcomes import Outcome, improvement
-from alliance.dropout.ends.presumed import presumed, settle_presumed
+from alliance.dropout.ends.presumed import TO_CONFIRM, presumed, settle_presumed
 from alliance.dropout.ends.record import Record, record_of
+from alliance.errors import DataError
 from alliance.frames import check_appointments, check_scores, check_treatments
 
 if TYPE_CHECKING:
@@ -171,6 +173,22 @@ def cohort_of(
         covariates=covariates_of(covariates, source, record),
         definition=chosen.id,
         settings=told,
+    )
+
+
+def require_ended(cohort: Cohort) -> None:
+    """Raise DataError unless a treatment has ended of which it is known how.
+
+    Nothing can be learned from others. A list of ongoing ones does without, so `cohort_of` does not ask.
+    """
+    if np.isin(cohort.end, (DROPOUT, PLANNED, COMPETING)).any():
+        return
+    why = cohort.why[cohort.end == EXCLUDED].astype(str)
+    reasons, counts = np.unique(why, return_counts=True)
+    raise DataError(
+        NONE_ENDED if set(reasons.tolist()) <= {TO_CONFIRM} else NONE_TOLD,
+        where=[f"{n} left out: {each}" for each, n in zip(reasons.tolist(), counts.tolist(), strict=True)],
+        hint="a model of dropout is learned from treatments that have ended",
     )
 
 

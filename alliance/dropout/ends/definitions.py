@@ -34,6 +34,7 @@ OUTCOME_SETTINGS = ("outcome", "reliable_change", "reliable_change_source")
 """What `Cohort.settings` hold of the outcome measure, where the definition looks at one."""
 
 NONE_ENDED = "no treatment has ended"
+NONE_TOLD = "of no treatment that has ended it can be told how"
 
 XIAO = "Xiao et al. 2023, doi:10.1080/10503307.2022.2082897 (definitions compared)"
 
@@ -82,8 +83,8 @@ class Definition:
 
     `judge` answers for treatments that have ended neither by the therapist nor by outside circumstances; what
     it says of others is not used. `words` say what counts as dropout, `needs` are names in NEEDS, `note` says
-    what the definition catches and what it misses, `warning` must be shown whenever it is used. `uses` are the
-    settings its answers depend on.
+    what the definition catches and what it misses, `warning` must be shown whenever it is used. `uses` are
+    the settings that its answers depend on.
     """
 
     id: str
@@ -196,10 +197,7 @@ def ends_of(chosen: Definition, facts: Facts, settings: Mapping[str, Any]) -> tu
 
 
 def lacks(chosen: Definition, facts: Facts) -> list[str]:
-    """Return a sentence for everything the definition needs and no treatment has.
-
-    Of treatments that are all ongoing only that is said.
-    """
+    """Return a sentence for everything the definition needs and no treatment has."""
     there = {
         "end_reason": bool((facts.ended & (facts.reason != NOT_GIVEN) & (facts.reason != UNKNOWN)).any()),
         "end_reason_source": bool((facts.ended & (facts.source == SAID_BY_THERAPIST)).any()),
@@ -207,8 +205,7 @@ def lacks(chosen: Definition, facts: Facts) -> list[str]:
         "planned_sessions": bool(np.isfinite(facts.planned).any()),
         "outcome": facts.improved is not None,
     }
-    lacking = [NEEDS[need] for need in chosen.needs if not there[need]]
-    return [NONE_ENDED] if lacking and not facts.ended.any() else lacking
+    return [NEEDS[need] for need in chosen.needs if not there[need]]
 
 
 @definition(

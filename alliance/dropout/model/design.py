@@ -133,17 +133,22 @@ def matrix(columns: Sequence[Column], rows: Rows) -> Array:
     across[0] = 1.0
     dummies = dummies_of(columns)
     for place, column in enumerate(columns, start=1):
-        across[place] = values_of(column, rows, dummies)
+        values_of(column, rows, dummies, out=across[place])
     return across.T
 
 
-def values_of(column: Column, rows: Rows, dummies: Array) -> Array:
-    """Return one column, shape (rows,); `dummies` lists the sessions that have a term of their own."""
-    raw = raw_of(column, rows, dummies)
-    values = (raw - column.centre) / column.scale
+def values_of(column: Column, rows: Rows, dummies: Array, out: Array | None = None) -> Array:
+    """Return one column, shape (rows,); `dummies` lists the sessions that have a term of their own.
+
+    It is written into `out`, if that is given.
+    """
+    values = np.asarray(np.subtract(raw_of(column, rows, dummies), column.centre, out=out), dtype=float)
+    values /= column.scale
     if column.name in POWERS:
-        return np.asarray(values ** (POWERS.index(column.name) + 1))
-    return np.where(np.isnan(values), 0.0, values)
+        values **= POWERS.index(column.name) + 1
+    else:
+        np.copyto(values, 0.0, where=np.isnan(values))
+    return values
 
 
 def raw_of(column: Column, rows: Rows, dummies: Array) -> Array:

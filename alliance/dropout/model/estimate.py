@@ -218,7 +218,7 @@ def _curvature(part: Working, linear: Array, y: Array, link: str) -> Array:
         return part.weight
     rate = np.exp(np.clip(linear, -FAR, FAR))
     odds = rate / -np.expm1(-rate)
-    return np.where(y > 0, odds * np.exp(-rate) * (odds - 1), rate)
+    return np.asarray(np.where(y > 0, odds * np.exp(-rate) * (odds - 1), rate))
 
 
 def _check(y: Array, link: str, estimator: str, weights: Array | None) -> None:

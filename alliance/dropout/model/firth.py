@@ -17,11 +17,8 @@ FEW_ROWS = 20_000
 LONGEST_STEP = 5.0
 HALVINGS = 30
 SLACK = 1e-12
-EVEN, FINE = 1e-4, 1e-6
-"""With many rows the climb also ends where the next step would be this short: in standard errors, and at all."""
-
-LAG = 0.05
-"""Share of a step that is taken to come again, if less came last: the hat diagonal is one of the step before."""
+EVEN, FINE = 1e-4, 4e-7
+"""With many rows the climb also ends before a step this short, in standard errors and in itself."""
 
 STILL = 1e-13
 """Square of the last step of an intercept; a Newton step, as of the logit, leaves half of that."""
@@ -185,6 +182,16 @@ class _Problem:
     link: str
     weights: Array | None = None
 
+    @property
+    def lag(self) -> float:
+        """Least share of a step that the next one is taken to have, the hat diagonal being one step behind.
+
+        By design, from simulations: it lies above what remains of a step near the end.
+        """
+        n_events = float(self.y.sum())
+        fewer = max(min(n_events, len(self.y) - n_events), 1.0)
+        return float(self.columns.shape[1] / np.sqrt(fewer))
+
     def part(self, rows: slice) -> _Problem:
         """Return some rows."""
         weights = None if self.weights is None else self.weights[rows]
@@ -278,19 +285,15 @@ def _climb(problem: _Problem, begin: _Start, *, tolerance: float, max_iter: int)
     while n_iter < max_iter:
         step = now.step if n_iter < PATIENCE else _sharp_step(problem, coef, now)
         length = float(np.sqrt(max(float(step @ now.information @ step), 0.0)))
-        if length < tolerance or (whiten is not None and _settled(step, length, before)):
+        share = max(length / before, problem.lag) if before else 1.0
+        settled = share * length < EVEN and share * float(np.abs(step).max()) < FINE
+        if length < tolerance or (whiten is not None and settled):
             return _fit(coef + step, now, n_iter)
         whiten = None if whiten is None or n_iter >= PATIENCE else _whiten(now.information)
         now, step, n_tries = _halved(problem, coef, step, whiten, least=now.penalised)
         coef, before, n_iter = coef + step, length, n_iter + n_tries
     message = f"the estimates must converge within {max_iter} passes, got a last step of {length:g}"
     raise ValueError(message)
-
-
-def _settled(step: Array, length: float, before: float) -> bool:
-    """Return whether the next step is sure to be short, by how this one's `length` is to the one `before`."""
-    share = max(length / before, LAG) if before else 1.0
-    return share * length < EVEN and share * float(np.abs(step).max()) < FINE
 
 
 def _sharp_step(problem: _Problem, coef: Array, now: _Sums) -> Array:

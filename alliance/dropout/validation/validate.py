@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alliance.dropout.ends.build import require_ended
 from alliance.dropout.ends.cohort import COMPETING, DROPOUT, PLANNED, Cohort
 from alliance.dropout.instrument import Instrument
 from alliance.dropout.model.estimate import LEAST_THERAPISTS
@@ -140,7 +141,8 @@ def validate(
     ValueError
         If a row's outcome is not known, or a number is out of range.
     DataError
-        If there are not two clients, or not both outcomes, or a fold leaves too little to train on.
+        If no treatment has ended, there are not two clients or not both outcomes, or a fold leaves too little
+        to train on.
     UsageError
         If the settings do not suit the data, or a declared group is the therapist.
     """
@@ -149,6 +151,7 @@ def validate(
     plan = Plan(
         folds=folds, n_boot=n_boot, seed=seed, learning=learning, budget=budget, imputations=imputations
     )
+    require_ended(cohort)
     require_outcomes(rows)
     allow = {"allow_demographics": allow_demographics}
     lean = replace(settings, landmark=False, ipcw=False, competing=False)
