@@ -58,7 +58,8 @@ def ends_of_study(
     from alliance.cli.treatments import load_study, outcome_of
     from alliance.dropout.ends.build import cohort_of, definitions_supported
     from alliance.dropout.ends.definitions import get_definition, settings_of
-    from alliance.dropout.ends.lifetable import life_table_of
+    from alliance.dropout.model.lifetable import life_table_of
+    from alliance.dropout.model.rows import rows_of
 
     if str(file) == "-":
         message = "check reads standard input once, and needs a file to look at treatments too"
@@ -80,7 +81,7 @@ def ends_of_study(
     table: list[dict[str, Any]] = []
     if supported.supported:
         cohort = cohort_of(data.scores, data.form, definition=chosen.id, **known)
-        table = _periods(life_table_of(cohort))
+        table = _periods(life_table_of(rows_of(cohort)))
     return {
         **_values(found, data),
         "definition": chosen.id,

@@ -101,6 +101,7 @@ def fit(
     Example: alliance model fit ratings.csv --scale srs --episodes episodes.csv --attendance appointments.csv
     -o model.json
     """
+    from alliance.dropout.ends.build import require_ended
     from alliance.dropout.model.bundle import bundle_of, to_bytes
     from alliance.dropout.model.hazard import FitSettings
     from alliance.dropout.model.hazard import fit as fit_model
@@ -120,6 +121,7 @@ def fit(
         penalty=positive("--penalty", penalty),
     )
     study = load_rows(files, source, ends, covariates=covariate or (), quiet=quiet)
+    require_ended(study.cohort)
     settings = replace(settings, covariates=tuple(study.rows.covariates))
     model = fit_model(study.rows, settings, allow_demographics=allow_demographics)
     bundle = bundle_of(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class RiskSet:
     data: StudyData
     cohort: Cohort
     rows: Rows
+    presumed_as: Callable[[str], Rows]
 
 
 def read_model(path: Path) -> Bundle:
@@ -80,29 +82,30 @@ def load_rows(
         )
     if like is not None:
         facts = instrument_facts(data.form)
-        require_same(
-            like,
-            definition=definition.id,
-            instrument=facts["id"],
-            scoring_version=facts["scoring_version"],
-            rater=facts["rater"],
-        )
-    cohort = cohort_of(
+        same = {name: facts[name] for name in ("scoring_version", "rater")}
+        require_same(like, definition=definition.id, instrument=facts["id"], **same)
+    make = functools.partial(
+        cohort_of,
         data.scores,
         data.form,
         treatments=data.treatments,
         appointments=data.appointments,
         definition=definition.id,
-        settings=settings,
         covariates=covariates,
         others=data.others,
         outcome=outcome_of(data, value=ends["rci"], source=ends["rci_source"]),
     )
+    cohort = make(settings=settings)
     if like is not None:
         require_same(like, settings=cohort.settings)
     if not quiet:
         _tell_cohort(cohort, definition)
-    return RiskSet(data=data, cohort=cohort, rows=rows_of(cohort))
+    return RiskSet(
+        data=data,
+        cohort=cohort,
+        rows=rows_of(cohort),
+        presumed_as=lambda policy: rows_of(make(settings={**settings, "presumed": policy})),
+    )
 
 
 def _tell_cohort(cohort: Cohort, definition: Any) -> None:
@@ -163,11 +166,21 @@ def validated_within(
         bundle.model.settings,
         _instrument(study, sem),
         groups=groups or None,
+        presumed=_by_policy(study),
         progress=tell,
         allow_demographics=demographic,
         **plan,
     )
     return with_validation(bundle, found.as_json(), seed=plan["seed"])
+
+
+def _by_policy(study: RiskSet) -> dict[str, Rows] | None:
+    """Return the risk set with presumed dropouts left out, counted, and censored; None if there are none."""
+    from alliance.dropout.ends.definitions import PRESUMED_POLICIES
+
+    ways = {policy: study.presumed_as(policy) for policy in PRESUMED_POLICIES}
+    sizes = {(len(rows), float(rows.y.sum())) for rows in ways.values()}
+    return ways if len(sizes) > 1 else None
 
 
 def validated_elsewhere(

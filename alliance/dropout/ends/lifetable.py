@@ -105,14 +105,6 @@ def table_of(period: Array, at_risk: Array, events: Array) -> LifeTable:
         )
 
 
-def life_table_of(cohort: Any) -> LifeTable:
-    """Return the life table of the risk set of a cohort."""
-    from alliance.dropout.model import lifetable
-    from alliance.dropout.model.rows import rows_of
-
-    return lifetable.life_table_of(rows_of(cohort))
-
-
 def cumulative_incidence(time: Any, event: Any, *, start: int = 1) -> Incidence:
     """Return the cumulative incidence of each kind of event, exact where times are tied.
 
