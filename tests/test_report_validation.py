@@ -563,6 +563,12 @@ def test_other_data_have_a_section_of_their_own():
     assert Outline(page(found)).open == []
     assert "external" not in {each.id for each in parts(BUNDLE)}
     assert tables({**unvalidated(), "external": [external]}, "external") == [table]
+    first = summary_text({**unvalidated(), "external": [{}, external]}).splitlines()
+    place = first.index("On the latest other data (900 sessions, 41 dropouts), as it is:")
+    assert first[place + 1] == "  AUC in sessions 0.660 [0.580, 0.730]"
+    assert first[place + 3] == "  slope           not enough data"
+    assert first[place + 6] == "On its own data:"
+    assert "other data" not in summary_text(BUNDLE)
 
 
 def test_a_refitted_intercept_is_told_with_what_it_was():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alliance.cli.modelling import RiskSet, _by_policy
 from alliance.dropout import local_norms, risk
 from alliance.dropout.model.bundle import bundle_of, changed, to_bytes
 from alliance.dropout.model.hazard import FitSettings, fit
@@ -78,6 +79,16 @@ def test_a_form_of_the_day_itself_is_known():
     assert known.rating.tolist() == [38.0]
     assert known.not_on_track.tolist() == [0.0]
     assert known.parts["bond"].tolist() == [1.0]
+
+
+@pytest.fixture
+def rows_like():
+    """Make a risk set of so many rows, none of them a dropout."""
+    from service_helpers import service_rows
+
+    whole = service_rows(20, 1)
+    calm = whole.take(whole.y == 0)
+    return lambda n: calm.take(np.arange(n))
 
 
 ENDED = "ended,client_unilateral,therapist,12,2026-12-31"
@@ -211,3 +222,18 @@ def test_what_only_the_model_reviews_can_be_acknowledged(command, study, model, 
     command("analyze", *study[:3], "--risk-model", model, "--seen", log, "-o", folder)
     written = pd.read_csv(folder / "risk.csv", dtype={"case": str}).set_index("case")["seen"]
     assert written[alone] == "seen on 2027-01-04: spoke about goals"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        pytest.param({"exclude": 4, "dropout": 6, "censor": 5}, True, id="presumed dropouts there"),
+        pytest.param({"exclude": 4, "dropout": 4, "censor": 4}, False, id="none there"),
+    ],
+)
+def test_presumed_dropouts_stand_side_by_side_where_there_are_any(rows_like, sizes, told):
+    study = RiskSet(data=None, cohort=None, rows=None, presumed_as=lambda policy: rows_like(sizes[policy]))
+    ways = _by_policy(study)
+    assert (ways is not None) == told
+    if told:
+        assert {policy: len(rows) for policy, rows in ways.items()} == sizes

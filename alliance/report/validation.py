@@ -36,6 +36,13 @@ Bundle = Mapping[str, Any]
 TEMPLATE = "validation.html.j2"
 TITLE = "Early dropout: a fitted model"
 MOST_LINES = 40
+HEADLINES = {
+    "auc": "AUC in sessions",
+    "auc_pooled": "AUC pooled",
+    "slope": "slope",
+    "citl": "CITL",
+    "oe": "O/E",
+}
 USE = (
     "Intended use: an aid for research and supervision. Not for diagnosis, treatment selection or crisis "
     "detection; risk of harm is not assessed. Whoever deploys it must assess it first."
@@ -180,6 +187,7 @@ def _lines(bundle: Bundle) -> Iterator[tuple[str, str, str]]:
     yield subtitle(bundle), "", "  "
     if at(bundle, "training", "synthetic"):
         yield "Synthetic data: no real person.", "", ""
+    yield from _elsewhere(rows_at(bundle, "external"))
     for gate in rows_at(bundle, "gates"):
         mark = {"passed": "ok", "failed": "NO"}.get(answer(at(gate, "passed")), "? ")
         found = at(gate, "found")
@@ -201,18 +209,24 @@ def _terms(terms: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
         yield f"{with_interval(term)} {words}", f"  {way:<8}", " " * 10
 
 
+def _elsewhere(found: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
+    """Yield how the model did on the latest data that it was not made of; all else is of its own data."""
+    if not found:
+        return
+    last = found[-1]
+    rows = f"{whole(at(last, 'rows', 'n'))} sessions, {tally(at(last, 'rows', 'events'))} dropouts"
+    yield f"On the latest other data ({rows}), as it is:", "", "  "
+    for name, called in HEADLINES.items():
+        each = at(last, "metrics", name)
+        yield spread(at(each, "value"), at(each, "low"), at(each, "high")), f"  {called:<16}", " " * 18
+    yield "On its own data:", "", "  "
+
+
 def _numbers(tested: Any) -> Iterator[tuple[str, str, str]]:
     """Yield the headline numbers of a validation."""
     cv, corrected = at(tested, "cv"), at(tested, "corrected")
-    names = {
-        "auc": "AUC in sessions",
-        "auc_pooled": "AUC pooled",
-        "slope": "slope",
-        "citl": "CITL",
-        "oe": "O/E",
-    }
     yield "Cross-validated, 95 % interval; corrected for optimism:", "", "  "
-    for name, called in names.items():
+    for name, called in HEADLINES.items():
         found = at(cv, name)
         value = spread(at(found, "value"), at(found, "low"), at(found, "high"))
         yield f"{value}; {fixed(at(corrected, name))}", f"  {called:<16}", " " * 18
