@@ -10,11 +10,13 @@ import pytest
 
 from alliance.cli.modelling import RiskSet, _by_policy
 from alliance.dropout import local_norms, risk
+from alliance.dropout.ends.fates import known_on
 from alliance.dropout.model.bundle import bundle_of, changed, to_bytes
 from alliance.dropout.model.hazard import FitSettings, fit
+from alliance.dropout.model.listing import firing
 from alliance.dropout.model.rows import rows_of
 from alliance.dropout.visits import Appointments, Ratings, visits_of
-from alliance.frames import ATTENDANCE
+from alliance.frames import ATTENDANCE, TREATMENTS
 from alliance.scale import load_scale
 
 SRS = load_scale("srs")
@@ -79,6 +81,84 @@ def test_a_form_of_the_day_itself_is_known():
     assert known.rating.tolist() == [38.0]
     assert known.not_on_track.tolist() == [0.0]
     assert known.parts["bond"].tolist() == [1.0]
+
+
+def treatment(case, *, status="ended", reason="client_unilateral", until="2026-12-31"):
+    source = "therapist" if reason else ""
+    return dict(
+        zip(
+            TREATMENTS,
+            [case, case, "", "T1", pd.NaT, status, reason, source, 8.0, pd.NaT, pd.Timestamp(until)],
+            strict=True,
+        )
+    )
+
+
+def test_what_was_known_on_a_day():
+    scores = pd.concat(
+        [
+            forms(days=["2026-02-23", "2026-03-02"], totals=[38, 38], case="seen that day"),
+            forms(days=["2026-02-23", "2026-03-03"], totals=[38, 38], case="form the day after"),
+            forms(days=["2026-02-23"], totals=[38], case="appointment the day after"),
+            forms(days=[None], totals=[38], case="without a date"),
+        ],
+        ignore_index=True,
+    )
+    names = list(dict.fromkeys(scores["case"]))
+    treatments = pd.DataFrame([treatment(name) for name in names])
+    treatments.loc[0, "observed_until"] = pd.Timestamp("2026-02-28")
+    appointments = pd.DataFrame(
+        {
+            "case": ["seen that day", "appointment the day after"],
+            "session": pd.array([2, 2], dtype="Int64"),
+            "date": pd.to_datetime(["2026-03-02", "2026-03-03"]),
+            "attendance": ["attended", "attended"],
+        }
+    )
+    known, table, booked = known_on(DAY.item(), scores, treatments, appointments)
+    assert known["case"].value_counts().to_dict() == {
+        "seen that day": 2,
+        "form the day after": 1,
+        "appointment the day after": 1,
+        "without a date": 1,
+    }
+    assert table["status"].tolist() == ["ended", "ongoing", "ongoing", "ended"]
+    assert table["end_reason"].tolist() == ["client_unilateral", "", "", "client_unilateral"]
+    assert table["end_reason_source"].tolist() == ["therapist", "", "", "therapist"]
+    assert table["observed_until"].dt.strftime("%m-%d").tolist() == ["02-28", "03-02", "03-02", "03-02"]
+    assert booked["attendance"].tolist() == ["attended", "scheduled"]
+    assert known_on(DAY.item(), scores, None, None)[1:] == (None, None)
+
+
+@pytest.mark.parametrize("with_model", [False, True], ids=["rules", "model"])
+def test_analyze_and_risk_agree_on_a_list_as_of_a_day(command, study, model, tmp_path, with_model):
+    more = ("--today", "2026-03-20", "--sem", "1.2", *(("--risk-model", model) if with_model else ()))
+    listed = command("risk", *study, *more, "--format", "csv")
+    folder = tmp_path / "out"
+    done = command("analyze", *study, *more, "-o", folder, "--limit", "0")
+    told = " ".join(done.out.split())
+    assert "Note: the risk list is as of 2026-03-20: forms dated later are not in it" in told
+    both = [
+        pd.read_csv(source).set_index("case") for source in (io.StringIO(listed.out), folder / "risk.csv")
+    ]
+    columns = ["session", "level", "points", "reasons", "prompts", "n_ratings", *(["p_next"] * with_model)]
+    pd.testing.assert_frame_equal(both[0][columns], both[1].loc[both[0].index, columns])
+    assert both[0]["session"].max() == 6
+    assert both[0]["session"].min() == 2
+
+
+def test_analyze_says_nothing_of_a_day_after_all_forms(command, study, tmp_path):
+    done = command("analyze", *study, "--today", "2027-03-20", "-o", tmp_path / "out", "--limit", "0")
+    assert "the risk list is as of" not in " ".join(done.out.split())
+
+
+def test_only_a_model_that_may_order_fires():
+    columns = {
+        "reasons": np.array(["LOW_LEVEL: low (34)", "", ""], dtype=object),
+        "level": np.array(["REVIEW", "REVIEW", "WATCH"], dtype=object),
+        "model": np.array(["exploratory", "validated", "validated"], dtype=object),
+    }
+    assert firing(columns) == [("LOW_LEVEL",), ("MODEL",), ()]
 
 
 @pytest.fixture
