@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -632,10 +633,17 @@ def test_treatments_that_have_not_ended_make_a_list_but_no_model(row, message):
     )
 
 
-@pytest.mark.parametrize("reason", ["client_unilateral", "mutual_planned", "external"])
-def test_one_treatment_that_ended_in_any_way_is_something_to_learn_from(reason):
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [("client_unilateral", DROPOUT), ("mutual_planned", PLANNED), ("external", COMPETING)],
+)
+def test_one_treatment_that_ended_in_any_way_is_something_to_learn_from(reason, end):
     table = treatments({"case": "A", "end_reason": reason}, {"case": "B", "status": "ongoing"})
-    require_ended(cohort_of(FORMS.iloc[:1], SRS, treatments=table))
+    cohort = cohort_of(FORMS.iloc[:1], SRS, treatments=table)
+    assert sorted(cohort.end.tolist()) == sorted([end, ONGOING])
+    require_ended(cohort)
+    with pytest.raises(DataError, match=r"^error: no treatment has ended"):
+        require_ended(replace(cohort, end=np.full_like(cohort.end, ONGOING)))
 
 
 def test_kappa_follows_a_table_worked_by_hand():
