@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -165,9 +165,14 @@ def read_prior(path: Path | None) -> Frozen | None:
     """Return what a prior file holds, or None without one."""
     if path is None:
         return None
-    import json
-
     from alliance.rupture import Frozen
+
+    return Frozen.from_json(read_values(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the values in a JSON file of ours, none where it holds anything else."""
+    import json
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -176,7 +181,7 @@ def read_prior(path: Path | None) -> Frozen | None:
         raise StoreError(message, hint="check the name and who may read it") from problem
     except ValueError:
         content = None
-    return Frozen.from_json(content if isinstance(content, dict) else {})
+    return content if isinstance(content, dict) else {}
 
 
 def _rejected(loaded: Loaded) -> Iterator[str]:

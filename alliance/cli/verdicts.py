@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alliance.cli.loading import read_values
 from alliance.cli.modelling import read_model
 from alliance.cli.options import Source, cutoff_edge
-from alliance.errors import StoreError
 
 if TYPE_CHECKING:
     from alliance.cli.treatments import StudyData
@@ -151,14 +150,7 @@ def read_norms(path: Path | None) -> Norms | None:
         return None
     from alliance.dropout import Norms
 
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        message = f"'{path}' cannot be read: {problem.strerror}"
-        raise StoreError(message, hint="check the name and who may read it") from problem
-    except ValueError:
-        content = None
-    return Norms.from_json(content if isinstance(content, dict) else {})
+    return Norms.from_json(read_values(path))
 
 
 def _flags(data: StudyData) -> Any:
