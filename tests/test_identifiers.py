@@ -16,10 +16,10 @@ from alliance.readers.columns import Column, find_keys
 from alliance.readers.fast import HEAD_BYTES, Odd, plain_blocks, plain_layout
 from alliance.readers.identifiers import Use, identifiers, named_kinds, use_of
 from alliance.readers.mapping import Mapping
+from alliance.readers.opening import read_records
 from alliance.readers.personal_words import ADDRESS, BIRTH, EMAIL, NAME, NUMBER, PHONE
 from alliance.readers.plain import read_series
 from alliance.readers.problems import Log
-from alliance.readers.sheets import read_records
 from alliance.readers.table import make_table
 
 SAMPLES = Path(__file__).parent / "samples"

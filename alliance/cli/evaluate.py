@@ -166,7 +166,7 @@ def _truth_of(path: Path) -> pd.DataFrame:
     """Return the truth table as texts, labelled by the line of the file."""
     import pandas as pd
 
-    from alliance.readers.sheets import read_records
+    from alliance.readers.opening import read_records
 
     records = read_records(path)
     if len(records.rows) < 1:
@@ -185,8 +185,8 @@ def _labels_of(file: Path, name: str, options: Any) -> pd.DataFrame:
 
     from alliance.readers.columns import find_keys
     from alliance.readers.mapping import Mapping
+    from alliance.readers.opening import read_records
     from alliance.readers.problems import Log
-    from alliance.readers.sheets import read_records
     from alliance.readers.table import make_table
     from alliance.readers.times import read_sessions
 

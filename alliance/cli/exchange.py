@@ -93,7 +93,7 @@ def import_(
 
 
 def _text(file: Path) -> str:
-    from alliance.readers.sheets import read_bytes
+    from alliance.readers.opening import read_bytes
 
     try:
         return read_bytes(file).decode("utf-8-sig")

@@ -47,6 +47,21 @@ AllowIdentifiersOption = Annotated[
     bool,
     typer.Option("--allow-identifiers", help="Read a file although columns of it may say who a person is."),
 ]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="System the file is from, such as redcap, qualtrics or spss. [seen from the file]"
+    ),
+]
+DictionaryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dictionary", help="What its codes mean: REDCap data dictionary, FHIR Questionnaire, BIDS sidecar."
+    ),
+]
+UnfinishedOption = Annotated[
+    str | None, typer.Option("--unfinished", help="use or drop forms that were begun and not sent. [use]")
+]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
 AttendanceOption = Annotated[
     list[Path] | None,
@@ -178,6 +193,9 @@ def read_options(
     date_format: str | None = None,
     sheet: str | None = None,
     allow_identifiers: bool = False,
+    system: str | None = None,
+    dictionary: Path | None = None,
+    unfinished: str | None = None,
 ) -> ReadOptions:
     """Return the options of the readers that a command line asks for."""
     from alliance.readers import ReadOptions, read_mapping
@@ -190,6 +208,9 @@ def read_options(
         date_format=one_of("--date-format", date_format, ("ymd", "dmy", "mdy")),
         sheet=sheet,
         allow_identifiers=allow_identifiers,
+        source=system,
+        dictionary=dictionary,
+        unfinished=one_of("--unfinished", unfinished, ("use", "drop")),
     )
 
 
@@ -313,6 +334,9 @@ READING = Group(
         _keyword("date_format", DateFormatOption),
         _keyword("sheet", SheetOption),
         _keyword("allow_identifiers", AllowIdentifiersOption, False),
+        _keyword("system", FromOption),
+        _keyword("dictionary", DictionaryOption),
+        _keyword("unfinished", UnfinishedOption),
     ),
     build=_source,
 )

@@ -16,8 +16,8 @@ from alliance.readers import ReadOptions
 from alliance.readers.columns import SYNONYMS, find_keys, key_of
 from alliance.readers.identifiers import identifiers, use_of
 from alliance.readers.mapping import Mapping as ColumnMapping
+from alliance.readers.opening import read_records
 from alliance.readers.problems import Log, listed
-from alliance.readers.sheets import read_records
 from alliance.readers.table import TextTable, make_table
 from alliance.readers.times import read_dates
 

@@ -9,9 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alliance.readers.appointments import read_attendance
     from alliance.readers.check import Inspection, draft_mapping, inspect
     from alliance.readers.episodes import assign_episodes
-    from alliance.readers.loading import Loaded, load, read, read_attendance
+    from alliance.readers.loading import Loaded, load, read
     from alliance.readers.mapping import Mapping, read_mapping
     from alliance.readers.options import ReadOptions
     from alliance.readers.treatments import read_treatments, treatments_of
@@ -39,6 +40,7 @@ _HOMES = {
     "assign_episodes": "episodes",
     "draft_mapping": "check",
     "inspect": "check",
+    "read_attendance": "appointments",
     "read_mapping": "mapping",
     "read_treatments": "treatments",
     "treatments_of": "treatments",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,12 @@ _WORD_NUMBER = re.compile(rf"({_LETTERS})(?: \(| ?[{DASHES}=:] ){_DIGITS}\)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How the answer cells of one form are read."""
+    """How the answer cells of one form are read.
+
+    `words` are those of the mapping, `spoken` those of one language (language → word → number); `levels` is
+    what the file itself says, by item number: code → word, as in Export; `turned` are numbers of items whose
+    cells were turned round before.
+    """
 
     scale: Scale
     words: dict[str, float]
@@ -40,6 +46,10 @@ class Rules:
     missing: frozenset[str]
     missing_numbers: frozenset[float]
     shift: float
+    spoken: Table[str, Table[str, float]] = field(default_factory=dict)
+    levels: Table[int, Table[str, str]] = field(default_factory=dict)
+    turned: frozenset[int] = frozenset()
+    codes: Table[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +69,23 @@ def rules_for(scale: Scale, mapping: Mapping, missing: tuple[str, ...] = ()) -> 
     """Return the rules for the answers of `scale`; `missing` codes add to those of the mapping."""
     codes = frozenset(plain(code) for code in (*mapping.missing, *missing))
     numbers = frozenset(number for code in codes if (number := number_of(code)) is not None)
+    own = mapping.worded.get(scale.id, {})
+    words = {**mapping.answers, **own.get("", {}), **own.get(plain(mapping.language), {})}
     return Rules(
         scale=scale,
-        words=mapping.answers,
+        words=words,
         anchors={plain(text): value for value, text in scale.anchors.items()},
         missing=codes,
         missing_numbers=numbers,
         shift=mapping.shift,
+        spoken={language: each for language, each in own.items() if language},
     )
 
 
 def convert(texts: Array, rules: Rules) -> Answers:
     """Return the answers in an array of texts, first axis items; each different text is looked at once."""
-    if rules.scale.item_ranges and texts.ndim == 2:  # noqa: PLR2004  items by forms
-        return _convert_by_range(texts, rules)
+    if texts.ndim == 2 and (alike := _groups_of_items(rules)):  # noqa: PLR2004  items by forms
+        return _convert_by_item(texts, alike)
     codes, words = pd.factorize(texts.ravel())
     read = [read_answer(word, rules) for word in words]
     numbers = np.array([number for number, _ in read], dtype=float)
@@ -80,25 +93,78 @@ def convert(texts: Array, rules: Rules) -> Answers:
     return Answers(numbers=numbers[codes].reshape(texts.shape), kinds=kinds[codes].reshape(texts.shape))
 
 
-def _convert_by_range(texts: Array, rules: Rules) -> Answers:
-    """Return the answers of a form whose items do not all have the same range, range by range."""
+def convert_spoken(texts: Array, languages: Array, rules: Rules) -> Answers:
+    """Return the answers of forms in several languages; `languages` has one for each form (second axis)."""
+    found = convert(texts, rules)
+    for language in pd.unique(languages):
+        own = rules.spoken.get(plain(language))
+        if own:
+            forms = np.flatnonzero(languages == language)
+            spoken = convert(texts[:, forms], replace(rules, words={**rules.words, **own}))
+            found.numbers[:, forms], found.kinds[:, forms] = spoken.numbers, spoken.kinds
+    return found
+
+
+def _groups_of_items(rules: Rules) -> list[tuple[list[int], Rules]]:
+    """Return the places of items that are read alike, with their rules; none if all items are."""
+    if not (rules.scale.item_ranges or rules.levels or rules.turned):
+        return []
+    groups: dict[Any, list[int]] = {}
+    for place, bounds in enumerate(rules.scale.item_bounds):
+        levels = tuple(sorted(rules.levels.get(place + 1, {}).items()))
+        groups.setdefault((bounds, levels, place + 1 in rules.turned), []).append(place)
+    return [
+        (items, _rules_of_item(rules, bounds, dict(levels), turned=turned))
+        for (bounds, levels, turned), items in groups.items()
+    ]
+
+
+def _rules_of_item(
+    rules: Rules, bounds: tuple[float, float], levels: dict[str, str], *, turned: bool
+) -> Rules:
+    low, high = bounds
+    usual = bounds == (rules.scale.min, rules.scale.max)
+    anchors = rules.anchors if usual else {}
+    return replace(
+        rules,
+        scale=replace(rules.scale, min=low, max=high, item_ranges={}),
+        anchors=anchors,
+        levels={},
+        turned=frozenset({1}) if turned else frozenset(),
+        codes=numbers_of_levels(levels, anchors),
+    )
+
+
+def numbers_of_levels(levels: Table[str, str], anchors: Table[str, float]) -> dict[str, float]:
+    """Return code or word → number, as far as a dictionary says it.
+
+    A word stands for the number of its code; a code that is no number stands for the number of its word on
+    the form.
+    """
+    found = {
+        plain(word): number for code, word in levels.items() if (number := number_of(plain(code))) is not None
+    }
+    named = {plain(code): anchors[plain(word)] for code, word in levels.items() if plain(word) in anchors}
+    return {code: number for code, number in named.items() if number_of(code) is None} | found
+
+
+def _convert_by_item(texts: Array, groups: list[tuple[list[int], Rules]]) -> Answers:
+    """Return the answers of a form whose items are not all read alike, group by group."""
     numbers = np.empty(texts.shape)
     kinds = np.empty(texts.shape, dtype=np.int8)
-    bounds = np.array(rules.scale.item_bounds)
-    for low, high in np.unique(bounds, axis=0):
-        rows = np.flatnonzero((bounds == (low, high)).all(axis=1))
-        alike = replace(rules.scale, min=low, max=high, item_ranges={})
-        anchors = rules.anchors if (low, high) == (rules.scale.min, rules.scale.max) else {}
-        found = convert(texts[rows], replace(rules, scale=alike, anchors=anchors))
-        numbers[rows], kinds[rows] = found.numbers, found.kinds
+    for items, rules in groups:
+        found = convert(texts[items], replace(rules, turned=frozenset()))
+        around = rules.scale.min + rules.scale.max
+        numbers[items] = around - found.numbers if rules.turned else found.numbers
+        kinds[items] = found.kinds
     return Answers(numbers=numbers, kinds=kinds)
 
 
 def read_answer(text: str, rules: Rules) -> tuple[float, int]:
     """Return the number and the kind of one cell; the number is NaN unless the kind is ANSWER.
 
-    The mapping's words come first, then declared missing codes, the anchors of the form, the usual words
-    for missing, numbers, and a number beside its word.
+    The mapping's words come first, then declared missing codes, the anchors of the form, what the file says
+    of its codes, the usual words for missing, numbers, and a number beside its word.
     """
     word = plain(text)
     known = rules.words.get(word)
@@ -107,9 +173,9 @@ def read_answer(text: str, rules: Rules) -> tuple[float, int]:
     number = number_of(word)
     if word in rules.missing or number in rules.missing_numbers:
         return math.nan, MISSING
-    known = rules.anchors.get(word)
+    known = rules.anchors.get(word, rules.codes.get(word))
     if known is not None:
-        return _checked(known, rules)
+        return (math.nan, MISSING) if known in rules.missing_numbers else _checked(known, rules)
     if word in MISSING_WORDS:
         return math.nan, BLANK
     if number is not None:

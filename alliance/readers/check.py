@@ -25,12 +25,11 @@ from alliance.readers.columns import (
     pattern_groups,
 )
 from alliance.readers.forms import Part
-from alliance.readers.loading import Reading, explore
 from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
 from alliance.readers.problems import Log, counted, empty_rejected
-from alliance.readers.sheets import read_records
-from alliance.readers.table import TextTable, make_table
+from alliance.readers.reading import Reading, explore, open_reading
+from alliance.readers.table import TextTable
 from alliance.readers.text import DELIMITER_NAMES
 from alliance.recognition import CANNOT, Doubt, Evidence, doubts, item_runs, run_of
 from alliance.scale import Scale, find_scales, load_scale, read_definition
@@ -272,10 +271,8 @@ def draft_mapping(
         If the file cannot be opened, or is no table.
     """
     options = options or ReadOptions()
-    mapping = options.mapping or Mapping()
-    records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
-    log = Log()
-    table = make_table(records, mapping, log=log)
+    opened = open_reading(path, options)
+    table, mapping = opened.table, opened.mapping
     head, columns = _draft_head(table, scale), _draft_columns(table, scale, mapping)
     try:
         reading = _explore_draft(path, scale, options, folders)

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Table
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alliance.readers.mapping import ROLES, Mapping
 from alliance.readers.problems import Log
@@ -50,6 +50,18 @@ class Column:
     def guessed(self) -> bool:
         """Whether neither the mapping nor an exact name gave the role."""
         return self.evidence not in {"mapping", "exact name"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What the source system of a file says: role → column name, as in Export; `source` is its name."""
+
+    source: str = ""
+    columns: Table[str, str] = field(default_factory=dict)
+    fallbacks: Table[str, str] = field(default_factory=dict)
+
+
+NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,20 +117,28 @@ def find_keys(
     log: Log,
     roles: Sequence[str] = ROLES,
     synonyms: Synonyms = SYNONYMS,
+    hints: Hints = NO_HINTS,
 ) -> dict[str, Column]:
-    """Return role → column for every role but the items; contested columns are troubles."""
+    """Return role → column for every role but the items; contested columns are troubles.
+
+    The mapping comes first, then what the source system reserves for the role, the exact name, well-known
+    names, and last what the system usually has it in.
+    """
     found: dict[str, Column] = {}
-    taken = {name.casefold() for name in mapping.columns.values()}
+    mapped = {name.casefold() for name in _mapped_columns(mapping)}
+    hinted = {role: _hinted(names, name, hints, mapped) for role, name in hints.columns.items()}
+    taken = mapped | {column.name.casefold() for column in hinted.values() if column}
     for role in roles:
         n_troubles = len(log.troubles)
         named = mapping.columns.get(role)
-        if named is not None and "{session}" not in named:
-            column = _named(names, named, role, log)
-        elif named is None:
-            free = [place for place, name in enumerate(names) if name and name.casefold() not in taken]
-            column = _guessed(names, free, role, synonyms.get(role, ()), log)
+        if named is not None:
+            column = None if "{session}" in named else _named(names, named, role, log)
         else:
-            column = None
+            free = [place for place, name in enumerate(names) if name and name.casefold() not in taken]
+            column = hinted.get(role) or _guessed(names, free, role, synonyms.get(role, ()), log)
+        if column is None and named is None and len(log.troubles) == n_troubles:
+            used = taken | {each.name.casefold() for each in found.values()}
+            column = _hinted(names, hints.fallbacks.get(role, ""), hints, used)
         if column is not None:
             found[role] = column
         elif len(log.troubles) > n_troubles:
@@ -126,8 +146,27 @@ def find_keys(
     return found
 
 
-def find_items(names: Sequence[str], n_items: int, mapping: Mapping, *, log: Log) -> Items | None:
-    """Return the item columns: the mapping's, q1 to qk, or one prefix with numbers 1 to k; else None."""
+def _mapped_columns(mapping: Mapping) -> list[str]:
+    forms = (name for form in mapping.forms for name in form.columns.values())
+    return [*mapping.columns.values(), *forms]
+
+
+def _hinted(names: Sequence[str], name: str, hints: Hints, taken: Collection[str]) -> Column | None:
+    """Return the column that the source system means, unless it is not there or has another role."""
+    if not name or name not in names or name.casefold() in taken:
+        return None
+    return Column(place=list(names).index(name), name=name, evidence=f"as {hints.source} names it")
+
+
+def find_items(
+    names: Sequence[str], n_items: int, mapping: Mapping, *, log: Log, hints: Hints = NO_HINTS
+) -> Items | None:
+    """Return the item columns: the mapping's, q1 to qk, or one prefix with numbers 1 to k; else None.
+
+    Columns that the mapping gives another role are no items.
+    """
+    others = {name.casefold() for role, name in mapping.columns.items() if not re.fullmatch(r"q\d+", role)}
+    names = ["" if name.casefold() in others else name for name in names]
     mapped = {int(role[1:]): name for role, name in mapping.columns.items() if re.fullmatch(r"q\d+", role)}
     if mapped:
         _refuse_numbers([number for number in mapped if number > n_items], n_items, log)
@@ -140,7 +179,28 @@ def find_items(names: Sequence[str], n_items: int, mapping: Mapping, *, log: Log
     exact = _groups(names).get(("q", ""), {})
     if exact:
         return _of_group(names, ("q", ""), exact, n_items=n_items, evidence="exact name", log=log)
-    return _find_prefix(names, n_items, log)
+    return _of_hints(names, n_items, hints) or _find_prefix(names, n_items, log)
+
+
+def _of_hints(names: Sequence[str], n_items: int, hints: Hints) -> Items | None:
+    """Return the items as the source system names them, if it does, and they are items 1 to k."""
+    named = {int(role[1:]): name for role, name in hints.columns.items() if re.fullmatch(r"q\d+", role)}
+    if set(named) != set(range(1, n_items + 1)) or not set(named.values()) <= set(names):
+        return None
+    evidence = f"as {hints.source} names it"
+    places = {number: list(names).index(name) for number, name in sorted(named.items())}
+    return Items(columns={n: Column(place=at, name=names[at], evidence=evidence) for n, at in places.items()})
+
+
+def items_called(names: Sequence[str], pattern: str) -> dict[str, str]:
+    """Return role q1 to qk → name of the columns that are called like `pattern`, such as `wai_{item}`.
+
+    >>> items_called(["wai_01", "wai_2", "phq_1"], "wai_{item}")
+    {'q1': 'wai_01', 'q2': 'wai_2'}
+    """
+    number = re.escape(pattern).replace(r"\{item\}", r"0*(?P<item>[1-9]\d*)")
+    found = ((re.fullmatch(number, name, re.IGNORECASE), name) for name in names)
+    return {f"q{match['item']}": name for match, name in found if match}
 
 
 def number_items(ids: Sequence[str], n_items: int) -> dict[str, int]:

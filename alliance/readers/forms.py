@@ -80,11 +80,15 @@ NO_SCALE = Kind(
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The entries of one scale with their answers; `scale` is None for rows that name no form."""
+    """The entries of one scale with their answers; `scale` is None for rows that name no form.
+
+    `rater` filled in this form, where the mapping says so of one of several forms.
+    """
 
     scale: Scale | None
     entries: Entries
     answers: Answers
+    rater: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,7 @@ class Context:
     keep: Literal["first", "last"] | None
     date_format: str
     one_scale: bool
+    unfinished: Literal["use", "drop"] = "use"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,7 @@ def settle(context: Context, log: Log) -> Settled:
     forms = pd.concat([_start(number, part) for number, part in enumerate(context.parts)], ignore_index=True)
     forms = forms.sort_values("line", kind="stable", ignore_index=True)
     forms = _leave_out_strangers(forms, context, log)
+    forms = _one_of_several(forms, context, log)
     forms = _with_rater(forms, context, log)
     forms = _with_case(_with_session(forms), log)
     forms = _with_attendance(forms, context, log)
@@ -120,6 +126,7 @@ def settle(context: Context, log: Log) -> Settled:
         _refuse_sessions(forms, context, log)
     missed = _missed(forms, log)
     forms = _attended(forms, context, log)
+    forms = _without_unfinished(forms, context, log)
     forms = _without_doubles(forms, context, log)
     if not _numbered(context):
         forms = _number_by_date(forms, log)
@@ -160,11 +167,24 @@ def _leave_out_strangers(forms: pd.DataFrame, context: Context, log: Log) -> pd.
     return forms[~footer & ~named]
 
 
+def _one_of_several(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
+    """Return the forms without blank ones where several stand side by side in a row of the file."""
+    if not context.mapping.forms:
+        return forms
+    empty = forms["given"] == 0
+    answered = forms.groupby("line")["given"].transform("sum") > 0
+    left = empty & (answered | (forms["part"] > 0))
+    if left.any():
+        log.note(f"{counted(int(left.sum()), 'blank form')} in a row with several forms not read")
+    return forms[~left]
+
+
 def _with_rater(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
     perspectives = [part.scale.perspective if part.scale else "" for part in context.parts]
     default = context.mapping.rater or next(filter(None, perspectives), "")
-    sides = np.array([context.mapping.rater or side or default for side in perspectives], dtype=object)
-    usual = pd.Series(sides[forms["part"]], index=forms.index, dtype=object)
+    said = [part.rater or context.mapping.rater for part in context.parts]
+    sides = [mine or side or default for mine, side in zip(said, perspectives, strict=True)]
+    usual = pd.Series(np.array(sides, dtype=object)[forms["part"]], index=forms.index, dtype=object)
     rater = forms["rater"].where(~forms["rater"].str.casefold().isin(SIDES), forms["rater"].str.casefold())
     blank = rater == ""
     told = blank & (forms["given"] > 0)
@@ -251,9 +271,35 @@ def _attended(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
     return forms[~absent & ~bad]
 
 
+def _without_unfinished(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
+    """Return the forms without those that were begun and not sent, if they are not wanted.
+
+    Where a finished form of the same rater and session is there, it always counts instead.
+    """
+    begun = forms["unfinished"]
+    if not begun.any():
+        return forms
+    by = _names_of_form(context)
+    finished = (~begun).groupby([forms[name] for name in by], dropna=False).transform("any")
+    instead = begun & finished
+    if instead.any():
+        what = f"{counted(int(instead.sum()), 'unfinished form')} of a session with a finished one not read"
+        log.note(what, _told(forms[instead]))
+    alone = begun & ~finished
+    dropped = alone & (context.unfinished == "drop")
+    if alone.any():
+        done = "not read" if dropped.any() else "read as far as filled in (--unfinished drop leaves it out)"
+        log.note(f"{counted(int(alone.sum()), 'form')} begun and not sent, {done}", _told(forms[alone]))
+    return forms[~instead & ~dropped]
+
+
+def _names_of_form(context: Context) -> list[str]:
+    return ["part", "case", "rater", "shown" if _numbered(context) else "date"]
+
+
 def _without_doubles(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
     """Return one row for each form: equal doubles kept once, others refused or chosen by --keep."""
-    by = ["part", "case", "rater", "shown" if _numbered(context) else "date"]
+    by = _names_of_form(context)
     doubled = forms[forms.duplicated(by, keep=False) & ~_of_no_scale(forms, context)]
     if doubled.empty:
         return forms

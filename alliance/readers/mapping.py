@@ -7,15 +7,36 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alliance.errors import DataError, StoreError, unknown_name
 
 ROLES = (
     "case", "episode", "session", "date", "therapist", "rater", "scale", "attendance", "attended", "item",
-    "value", "external_not_on_track",
+    "value", "external_not_on_track", "language",
 )  # fmt: skip
 DATE_FORMATS = ("ymd", "dmy", "mdy")
+Check = Callable[[Any], Iterator[str]]
+KEEPS = ("first", "last")
+UNFINISHED = ("use", "drop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormMap:
+    """One of several forms that stand side by side in a file.
+
+    `items` is how its columns are called, with {item} for the number, such as `wai_{item}`; `columns` is q1
+    to qk → column name instead. `rater` filled it in. The rest is as in Mapping, for this form only.
+    """
+
+    scale: str
+    items: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    rater: str = ""
+    missing: tuple[str, ...] = ()
+    shift: float | None = None
+    turned: tuple[str, ...] | None = None
+    pattern: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +44,23 @@ class Mapping:
     """What a person says about a foreign file.
 
     `columns` is role → column name (roles, and q1 to qk for the items); `answers` is word → number with the
-    words in the form of `plain`; `shift` is added to every number in an answer cell.
+    words in the form of `plain`, and form → language → word → number in `worded`; `shift` is added to every
+    number in an answer cell. `cases` and `sessions` say what a cell of those columns stands for. `turned` are
+    items whose cells were turned round before (None: nobody said). `forms` are several forms side by side,
+    `source` is the system the file is from.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
     answers: dict[str, float] = field(default_factory=dict)
+    worded: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    cases: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, int] = field(default_factory=dict)
+    turned: tuple[str, ...] | None = None
+    forms: tuple[FormMap, ...] = ()
+    keep: Literal["first", "last"] | None = None
+    unfinished: Literal["use", "drop"] | None = None
+    language: str = ""
+    source: str = ""
     missing: tuple[str, ...] = ()
     shift: float = 0.0
     pattern: str = ""
@@ -81,21 +114,47 @@ def parse_mapping(table: dict[str, Any], *, origin: str) -> Mapping:
         message = f"'{origin}' is no valid mapping"
         hint = "`alliance check FILE --write-map` drafts a mapping to start from"
         raise DataError(message, where=found, hint=hint, shown=len(found))
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
-    }
-    if "answers" in fields:
-        fields["answers"] = {plain(word): float(number) for word, number in table["answers"].items()}
-    if "missing" in fields:
+    return Mapping(**_fields(table))
+
+
+def _fields(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a Mapping that a checked table describes."""
+    fields = {NAMES.get(name, name): _frozen(value) for name, value in table.items()}
+    words = table.get("answers", {})
+    if words:
+        fields["answers"] = _numbers_of(words)
+        fields["worded"] = {form: _by_language(own) for form, own in words.items() if isinstance(own, dict)}
+    if "missing" in table:
         fields["missing"] = tuple(str(code) for code in table["missing"])
-    return Mapping(**fields)
+    if "sessions" in table:
+        fields["sessions"] = {plain(word): number for word, number in table["sessions"].items()}
+    fields["forms"] = tuple(FormMap(**_fields(entry)) for entry in table.get("forms", ()))
+    return fields if fields["forms"] else {name: each for name, each in fields.items() if name != "forms"}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _numbers_of(words: dict[str, Any]) -> dict[str, float]:
+    return {plain(word): float(number) for word, number in words.items() if not isinstance(number, dict)}
+
+
+def _by_language(words: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return language → word → number; words of no one language stand under an empty text."""
+    found = {plain(name): _numbers_of(own) for name, own in words.items() if isinstance(own, dict)}
+    return {"": _numbers_of(words), **found}
 
 
 def _breaches(table: dict[str, Any]) -> Iterator[str]:
+    yield from _breaches_of(table, CHECKS)
+
+
+def _breaches_of(table: dict[str, Any], checks: dict[str, Check]) -> Iterator[str]:
     for name, value in table.items():
-        check = CHECKS.get(name)
+        check = checks.get(name)
         if check is None:
-            what, hint = unknown_name("field", name, CHECKS)
+            what, hint = unknown_name("field", name, checks)
             yield f"{what}: {hint}"
         else:
             yield from (f"{name}{problem}" for problem in check(value))
@@ -132,9 +191,45 @@ def _pattern(value: Any) -> Iterator[str]:
         yield ': must hold {item} and {session} once each, such as "wa{item}_s{session}"'
 
 
-def _date_format(value: Any) -> Iterator[str]:
-    if value not in DATE_FORMATS:
-        yield f": must be one of {', '.join(DATE_FORMATS)}, got {value!r}"
+def _one_of(known: tuple[str, ...]) -> Check:
+    def check(value: Any) -> Iterator[str]:
+        if value not in known:
+            yield f": must be one of {', '.join(known)}, got {value!r}"
+
+    return check
+
+
+def _texts_by_text(value: Any) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield ": must be a table of text = text"
+        return
+    yield from (f'."{name}"{problem}' for name, text in value.items() for problem in _text(text))
+
+
+def _sessions(value: Any) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield ": must be a table of word = session number"
+        return
+    for word, number in value.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            yield f'."{word}": must be a session number, got {number!r}'
+
+
+def _items(value: Any) -> Iterator[str]:
+    if not isinstance(value, str) or value.count("{item}") != 1:
+        yield ': must hold {item} once, such as "wai_{item}"'
+
+
+def _forms(value: Any) -> Iterator[str]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        yield ": must be a list of tables, [[forms]]"
+        return
+    for number, entry in enumerate(value, 1):
+        if "scale" not in entry:
+            yield f" {number}: must say its scale"
+        if sum(name in entry for name in ("items", "columns", "pattern")) != 1:
+            yield f" {number}: must say which columns are its items: items, columns or pattern"
+        yield from (f" {number}: {problem}" for problem in _breaches_of(entry, FORM_CHECKS))
 
 
 def _columns(value: Any) -> Iterator[str]:
@@ -150,17 +245,24 @@ def _columns(value: Any) -> Iterator[str]:
         yield f": '{column}' is given two roles"
 
 
-def _answers(value: Any) -> Iterator[str]:
+def _answers(value: Any, depth: int = 0) -> Iterator[str]:
     if not isinstance(value, dict):
         yield ": must be a table of word = number"
         return
-    yield from (f'."{word}"{problem}' for word, number in value.items() for problem in _number(number))
-    words = [plain(word) for word in value]
+    for word, number in value.items():
+        inner = isinstance(number, dict) and depth < FORM_AND_LANGUAGE
+        yield from (
+            f'."{word}"{each}' for each in (_answers(number, depth + 1) if inner else _number(number))
+        )
+    words = [plain(word) for word, number in value.items() if not isinstance(number, dict)]
     for word in sorted({word for word in words if words.count(word) > 1}):
         yield f": '{word}' is there twice"
 
 
-CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
+FORM_AND_LANGUAGE = 2
+NAMES = {"from": "source"}
+"""Fields that are called otherwise in Python."""
+CHECKS: dict[str, Check] = {
     "columns": _columns,
     "answers": _answers,
     "missing": _codes,
@@ -170,8 +272,20 @@ CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "sheet": _text,
     "fill_down": _texts,
     "skip_cases": _texts,
-    "date_format": _date_format,
+    "date_format": _one_of(DATE_FORMATS),
     "scale": _text,
     "rater": _text,
     "total": _text,
+    "cases": _texts_by_text,
+    "sessions": _sessions,
+    "turned": _texts,
+    "forms": _forms,
+    "keep": _one_of(KEEPS),
+    "unfinished": _one_of(UNFINISHED),
+    "language": _text,
+    "from": _text,
+}
+FORM_CHECKS: dict[str, Check] = {
+    "items": _items,
+    **{name: CHECKS[name] for name in ("scale", "columns", "rater", "missing", "shift", "turned", "pattern")},
 }

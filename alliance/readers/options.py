@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from alliance.readers.mapping import Mapping
@@ -14,7 +15,9 @@ class ReadOptions:
 
     `missing` are codes for an unanswered item; `on_error` is to refuse the file ("stop") or to leave out
     what cannot be used ("drop"); `keep` chooses between forms that are there twice and differ;
-    `allow_identifiers` reads a file although columns of it may say who a person is.
+    `allow_identifiers` reads a file although columns of it may say who a person is. `source` names the system
+    the file is from, which is otherwise seen from the file; `dictionary` is a file of that system that says
+    what its fields and codes mean; `unfinished` is whether forms that were begun and not sent are read.
     """
 
     mapping: Mapping | None = None
@@ -25,3 +28,6 @@ class ReadOptions:
     sheet: str | None = None
     encoding: str | None = None
     allow_identifiers: bool = False
+    source: str | None = None
+    dictionary: Path | None = None
+    unfinished: Literal["use", "drop"] | None = None

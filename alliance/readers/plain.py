@@ -14,14 +14,14 @@ import pandas as pd
 from alliance.errors import DataError
 from alliance.frames import KEYS
 from alliance.readers.answers import MISSING_WORDS, number_of
-from alliance.readers.columns import Column, find_keys
+from alliance.readers.columns import NO_HINTS, Column, Hints, find_keys
 from alliance.readers.episodes import name_cases
 from alliance.readers.forms import BAD_DATE, BAD_SESSION, CONFLICT, NO_CASE, NO_DATE, NO_SESSION, SIDES
 from alliance.readers.identifiers import refuse_identifiers
 from alliance.readers.mapping import Mapping, plain
+from alliance.readers.opening import read_export
 from alliance.readers.options import ReadOptions
 from alliance.readers.problems import Kind, Log, counted, listed, places
-from alliance.readers.sheets import read_records
 from alliance.readers.table import TextTable, make_table
 from alliance.readers.times import read_dates, read_sessions
 
@@ -64,6 +64,7 @@ class OpenFile:
 
     table: TextTable
     log: Log
+    hints: Hints = NO_HINTS
 
     def has(self, column: str) -> bool:
         """Return whether the file has a column of that name."""
@@ -74,8 +75,10 @@ def open_file(path: str | Path, *, options: ReadOptions | None = None) -> OpenFi
     """Read a file as it is, to see which columns it has."""
     options, log = options or ReadOptions(), Log()
     mapping = options.mapping or Mapping()
-    records = read_records(path, sheet=options.sheet or mapping.sheet, encoding=options.encoding)
-    return OpenFile(table=make_table(records, mapping, log=log), log=log)
+    export = read_export(path, options)
+    log.notes.extend(export.notes)
+    hints = Hints(source=export.source, columns=export.columns, fallbacks=export.fallbacks)
+    return OpenFile(table=make_table(export.records, mapping, log=log), log=log, hints=hints)
 
 
 def read_series(
@@ -112,7 +115,7 @@ def read_series(
     mapping = options.mapping or Mapping()
     opened = file if isinstance(file, OpenFile) else open_file(file, options=options)
     table, log = opened.table, opened.log
-    keys = find_keys(table.names, mapping, log=log)
+    keys = find_keys(table.names, mapping, log=log, hints=opened.hints)
     places_of = {name: _place(table, name, log) for name in (*columns, *texts)}
     _require_keys(table, keys, log)
     used = (*columns, *texts)

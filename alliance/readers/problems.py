@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alliance.errors import Trouble
+from alliance.errors import DataError, Trouble
 from alliance.frames import REJECTED
 
 if TYPE_CHECKING:
@@ -83,6 +83,12 @@ class Log:
         frames = [frame[list(REJECTED)] for _, frame in self.problems]
         table = pd.concat(frames, ignore_index=True) if frames else empty_rejected()
         return table.sort_values("line", kind="stable", ignore_index=True)
+
+
+def stop_if_wrong(log: Log, on_error: str) -> None:
+    """Raise DataError with all that is wrong, or only if the file as a whole is, under "drop"."""
+    if log.troubles or (on_error == "stop" and (log.absences or log.problems)):
+        raise DataError.of(log.all_troubles())
 
 
 def empty_rejected() -> pd.DataFrame:

@@ -10,9 +10,11 @@ import pandas as pd
 
 from alliance.readers.answers import ANSWER, UNREADABLE, Rules, convert, is_blank
 from alliance.readers.columns import (
+    NO_HINTS,
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
     Column,
+    Hints,
     find_items,
     guess_pattern,
     key_of,
@@ -35,6 +37,7 @@ KEY_ROLES = (
     "attendance",
     "attended",
     "external_not_on_track",
+    "language",
 )
 
 ANSWER_TWICE = Kind(
@@ -51,7 +54,7 @@ class Entries:
 
     Attributes
     ----------
-    keys : DataFrame, one row a form: KEY_ROLES as text, `line`, `tail`
+    keys : DataFrame, one row a form: KEY_ROLES as text, `line`, `tail`, `unfinished`
     texts : object array, shape (items, forms); "" where a form has no such cell
     lines : int64, shape (items, forms); line each answer stands in
     names : the file's own name of each item
@@ -74,6 +77,7 @@ class Layout:
     keys: dict[str, Column]
     mapping: Mapping
     keep: Literal["first", "last"] | None
+    hints: Hints = NO_HINTS
 
 
 def entries_without_answers(layout: Layout) -> Entries:
@@ -87,7 +91,8 @@ def shape_entries(layout: Layout, rules: Rules, *, log: Log) -> Entries | None:
     """Return the forms of the scale in `rules`; None, with a trouble, if the file has no answers to it."""
     if layout.mapping.pattern:
         return _wide(layout, rules, log)
-    items = find_items(layout.table.names, rules.scale.n_items, layout.mapping, log=log)
+    table, k = layout.table, rules.scale.n_items
+    items = find_items(table.names, k, layout.mapping, log=log, hints=layout.hints)
     if items is None and "item" in layout.keys and "value" in layout.keys:
         return _one_answer_a_row(layout, rules, log)
     if items is None:
@@ -109,9 +114,9 @@ def _keys(layout: Layout, table: TextTable) -> pd.DataFrame:
     blank = np.full(len(table.lines), "", dtype=object)
     named = {role: layout.keys.get(role) for role in KEY_ROLES}
     cells = {role: table.columns[column.place] if column else blank for role, column in named.items()}
-    return pd.DataFrame({**cells, "line": table.lines, "tail": table.tail}, dtype=object).astype(
-        {"line": "int64", "tail": "bool"}
-    )
+    told = {"line": table.lines, "tail": table.tail, "unfinished": table.unfinished}
+    kinds = {"line": "int64", "tail": "bool", "unfinished": "bool"}
+    return pd.DataFrame({**cells, **told}, dtype=object).astype(kinds)
 
 
 def _long(layout: Layout, rules: Rules, items: Any, log: Log) -> Entries:
@@ -130,9 +135,19 @@ def _long(layout: Layout, rules: Rules, items: Any, log: Log) -> Entries:
     for place, column in enumerate(filled):
         if column is not None:
             texts[place] = column
-    lines = np.broadcast_to(table.lines, texts.shape)
     keys = _keys(layout, table)
+    lines = _lines(table, items.columns, k)
     return Entries(keys=keys, texts=texts, lines=lines, names=names, columns=items.columns, shape="long")
+
+
+def _lines(table: TextTable, columns: dict[int, Column], k: int) -> Array:
+    """Return the line of each answer: that of its cell where it is known, or else that of its row."""
+    lines = np.broadcast_to(table.lines, (k, len(table.lines)))
+    if table.cell_lines:
+        lines = lines.copy()
+        for number, column in columns.items():
+            lines[number - 1] = table.cell_lines[column.place]
+    return lines
 
 
 def _names(items: Any, k: int) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ Array = np.ndarray[Any, Any]
 
 HEADER_WITHIN = 30
 _SURE_HEADER = 2
-_IMPORT_ID = re.compile(r'^\{\s*"ImportId"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +33,8 @@ class TextTable:
     columns : one object array of texts for each name, shape (rows,)
     lines : int64, shape (rows,); line of the file each row starts in
     tail : bool, shape (rows,); a short row behind a blank line at the end
+    unfinished : bool, shape (rows,); a response that was begun and not sent
+    cell_lines : one int64 array for each name, where the cells of a row stand in different lines; or empty
     """
 
     names: tuple[str, ...]
@@ -43,17 +43,34 @@ class TextTable:
     tail: Array
     header_line: int
     records: Records
+    unfinished: Array
+    cell_lines: tuple[Array, ...] = ()
 
     def take(self, rows: Array) -> TextTable:
         """Return the table with only the `rows` (a bool array)."""
         columns = tuple(column[rows] for column in self.columns)
-        return replace(self, columns=columns, lines=self.lines[rows], tail=self.tail[rows])
+        return replace(
+            self,
+            columns=columns,
+            lines=self.lines[rows],
+            tail=self.tail[rows],
+            unfinished=self.unfinished[rows],
+            cell_lines=tuple(lines[rows] for lines in self.cell_lines),
+        )
 
 
-def make_table(records: Records, mapping: Mapping, *, log: Log, names: Collection[str] = ()) -> TextTable:
-    """Return the table in `records`: header found, title lines, question texts and blank rows left out.
+def make_table(
+    records: Records,
+    mapping: Mapping,
+    *,
+    log: Log,
+    names: Collection[str] = (),
+    unfinished: Collection[int] = (),
+) -> TextTable:
+    """Return the table in `records`: header found, title lines and blank rows left out.
 
-    `names` are names of columns that are to be expected, beside those of forms.
+    `names` are names of columns that are to be expected, beside those of forms; `unfinished` are lines of
+    responses that were not sent.
     """
     log.notes.extend(records.notes)
     place = _header_place(records, mapping, names)
@@ -62,7 +79,7 @@ def make_table(records: Records, mapping: Mapping, *, log: Log, names: Collectio
         log.note("the column names are code and text: the code was used")
     if any(any(cell.strip() for cell in row) for row in records.rows[:place]):
         log.note(f"the header was found in line {records.lines[place]}; what stands above it was not read")
-    first = _skip_question_texts(records, place + 1, log)
+    first = place + 1
     rows, lines = records.rows[first:], np.array(records.lines[first:], dtype=np.int64)
     widths = _widths(rows, padded=records.padded)
     _refuse_long_rows(rows, widths, lines, len(header), log)
@@ -75,11 +92,19 @@ def make_table(records: Records, mapping: Mapping, *, log: Log, names: Collectio
         tail=_tail(widths < len(header), blank),
         header_line=records.lines[place],
         records=records,
+        unfinished=np.isin(lines, list(unfinished)),
+        cell_lines=_cell_lines(records, first, len(header)),
     )
     if blank.all():
         what = "the file has a header and no rows below it"
         log.trouble(what, hint="export it again, with one row for each form")
     return fill_down(table.take(~blank), mapping.fill_down, log)
+
+
+def _cell_lines(records: Records, first: int, width: int) -> tuple[Array, ...]:
+    if not records.cell_lines:
+        return ()
+    return tuple(np.array(records.cell_lines[first:], dtype=np.int64).reshape(-1, width).T)
 
 
 def says_synthetic(table: TextTable) -> bool:
@@ -132,16 +157,6 @@ def _place_of_line(records: Records, line: int) -> int:
         message = f"no row starts in line {line}, the header row of the mapping"
         raise DataError(message, hint="correct header_row in the mapping")
     return records.lines.index(line)
-
-
-def _skip_question_texts(records: Records, first: int, log: Log) -> int:
-    """Return the first data row, behind the question texts and ImportId rows of a Qualtrics export."""
-    for place in range(first, min(first + 2, len(records.rows))):
-        row = records.rows[place]
-        if row and _IMPORT_ID.match(row[0].strip()):
-            log.note("the question texts and import ids under the header (Qualtrics) were skipped")
-            return place + 1
-    return first
 
 
 def _widths(rows: list[list[str]], *, padded: bool) -> Array:

@@ -29,7 +29,8 @@ _BYTE_ORDER_MARKS = (
 class Records:
     """The cells of a file as text, row by row, with the line (or sheet row) each record starts in.
 
-    `padded` says that every row was filled up to one width, as a spreadsheet does.
+    `padded` says that every row was filled up to one width, as a spreadsheet does. `cell_lines` has the line
+    of every cell, where a row was put together from several lines.
     """
 
     rows: list[list[str]]
@@ -39,6 +40,7 @@ class Records:
     sheet: str = ""
     padded: bool = False
     notes: tuple[str, ...] = ()
+    cell_lines: tuple[tuple[int, ...], ...] = ()
 
 
 def read_text(raw: bytes, *, encoding: str | None = None) -> Records:

@@ -19,9 +19,9 @@ from alliance.readers.forms import BAD_DATE
 from alliance.readers.identifiers import refuse_identifiers
 from alliance.readers.mapping import Mapping as ColumnMapping
 from alliance.readers.mapping import plain
+from alliance.readers.opening import read_records
 from alliance.readers.options import ReadOptions
 from alliance.readers.problems import Kind, Log, counted, in_file, listed, places
-from alliance.readers.sheets import read_records
 from alliance.readers.table import TextTable, make_table
 from alliance.readers.times import read_dates
 from alliance.readers.treatment_words import (

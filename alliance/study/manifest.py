@@ -115,7 +115,11 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _read_options(request: Request) -> dict[str, Any]:
-    return {} if request.read is None else json.loads(json.dumps(asdict(request.read)))
+    return {} if request.read is None else json.loads(json.dumps(asdict(request.read), default=_name))
+
+
+def _name(path: Path) -> str:
+    return path.name
 
 
 def _instrument(risks: RiskList) -> dict[str, Any]:
