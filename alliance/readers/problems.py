@@ -61,10 +61,7 @@ class Log:
 
     def note(self, what: str, where: Iterable[str] = ()) -> None:
         """Note down something a person must be told, with the first few places."""
-        places = tuple(where)
-        shown = "; ".join(places[:PLACES_IN_NOTE])
-        more = f"; and {len(places) - PLACES_IN_NOTE} more" if len(places) > PLACES_IN_NOTE else ""
-        self.notes.append(f"{what}: {shown}{more}" if places else what)
+        self.notes.append(told(what, where))
 
     def all_troubles(self) -> list[Trouble]:
         """Return the troubles, then the problems grouped by kind, each with its places."""
@@ -97,6 +94,18 @@ def empty_rejected() -> pd.DataFrame:
 
     kinds = {"line": "int64", "session": "Int64"}
     return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "object")) for name in REJECTED})
+
+
+def told(what: str, where: Iterable[str] = ()) -> str:
+    """Return a sentence with the first few places it is about.
+
+    >>> told("2 rows not read", ["line 3", "line 9"])
+    '2 rows not read: line 3; line 9'
+    """
+    places = tuple(where)
+    shown = "; ".join(places[:PLACES_IN_NOTE])
+    more = f"; and {len(places) - PLACES_IN_NOTE} more" if len(places) > PLACES_IN_NOTE else ""
+    return f"{what}: {shown}{more}" if places else what
 
 
 def in_file(trouble: Trouble, name: str) -> Trouble:
