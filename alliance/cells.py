@@ -36,7 +36,7 @@ def restored(text: str) -> str:
 
 
 def has_control(text: str) -> bool:
-    r"""Return whether a text holds signs that are no text: controls and marks that turn the reading direction.
+    r"""Return whether a text holds controls, or marks that turn the reading direction.
 
     >>> has_control("P01"), has_control("P\x1b[31m"), has_control("a\\nb")
     (False, True, False)
