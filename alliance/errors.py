@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from alliance.cells import visible
+
 PLACES_SHOWN = 5
 
 
@@ -23,13 +25,13 @@ class Trouble:
     shown: int = PLACES_SHOWN
 
     def __str__(self) -> str:
-        """Return the trouble as the user reads it."""
+        """Return the trouble as the user reads it, with nothing that a terminal would obey."""
         lines = [f"error: {self.what}", *(f"  {place}" for place in self.where[: self.shown])]
         if len(self.where) > self.shown:
             lines.append(f"  and {len(self.where) - self.shown} more")
         if self.hint:
             lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
 
 class AllianceError(Exception):
@@ -77,6 +79,17 @@ class StoreError(AllianceError):
     """A file or the store cannot be opened, read or written."""
 
     exit_code = 5
+
+
+def toml_fault(error: ValueError | RecursionError) -> str:
+    """Return why a text could not be read as TOML.
+
+    >>> toml_fault(RecursionError("maximum recursion depth exceeded"))
+    'it is nested too deeply'
+    """
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it has a number with too many digits" if type(error) is ValueError else str(error)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:

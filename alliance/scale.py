@@ -23,7 +23,7 @@ from alliance.claims import (
     Reliability,
     ReliableChange,
 )
-from alliance.errors import ScaleError, unknown_name
+from alliance.errors import ScaleError, toml_fault, unknown_name
 from alliance.held import find_held, refusal
 from alliance.schema import breaches
 
@@ -289,8 +289,8 @@ def read_table(path: Path) -> tuple[dict[str, Any], str]:
         raise ScaleError(
             message, hint="give an id from `alliance scales list`, or the path of a file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"'{path.name}' is no TOML file: {error}"
+    except (ValueError, RecursionError) as error:
+        message = f"'{path.name}' is no TOML file: {toml_fault(error)}"
         raise ScaleError(message, hint="`alliance scales new` writes a definition to start from") from None
     return table, hashlib.sha256(raw).hexdigest()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alliance.errors import DataError, StoreError
+from alliance.errors import DataError, StoreError, toml_fault
 
 HINT = 'TOML has lines such as q1 = "…", CSV the columns item and text, .txt a line for each item'
 
@@ -71,8 +71,8 @@ def _read(path: Path) -> str:
 def _of_toml(text: str, name: str) -> list[_Entry]:
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        message = f"'{name}' is no TOML file: {error}"
+    except (ValueError, RecursionError) as error:
+        message = f"'{name}' is no TOML file: {toml_fault(error)}"
         raise DataError(message, hint=HINT) from None
     inner = table.pop("items", {})
     if not isinstance(inner, dict):

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "alliance"
 
 LAYERS = {
-    "errors": set(),
+    "errors": {"cells"},
     "arrow": set(),
     "special": set(),
     "cells": set(),

@@ -10,7 +10,6 @@ import pytest
 
 SAMPLES = Path(__file__).parent / "samples"
 EXPECT = json.loads((SAMPLES / "nasty" / "EXPECT.json").read_text(encoding="utf-8"))
-NOT_READ_YET = {"40_fhir_bundle"}
 HELP = {
     "09_qualtrics_three_headers": ["--map", SAMPLES / "maps" / "nasty_09.toml"],
     "13_absent_items": ["--on-error", "drop"],
@@ -61,7 +60,7 @@ def assert_scores(text, expected):
 READ = [
     (case, number)
     for case, sheet in EXPECT.items()
-    if case not in NOT_READ_YET and sheet["outcome"] != "refuse"
+    if sheet["outcome"] != "refuse"
     for number in range(len(sheet["files"]))
     if not (case == "27_doubled_sessions" and number == 1)
 ]
@@ -92,7 +91,6 @@ def test_a_file_that_can_be_read_gives_the_scores_worked_out_beforehand(command,
         ("16_missing_codes", 0, ["-99", "999", "-7", "weiß nicht"]),
         ("19_number_and_word_halves", 0, ["2-3", "3?", "3/4", "3 4", "zwischen 3 und 4"]),
         ("27_doubled_sessions", 1, ["C02", "session 3"]),
-        ("40_fhir_bundle", 0, ["FHIR"]),
     ],
 )
 def test_a_file_that_cannot_be_known_is_refused_and_named(command, case, number, named):

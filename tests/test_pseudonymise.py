@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alliance.cells import restored
 from alliance.cli.keyfile import make_key
 from alliance.cli.pseudonymise import csv_bytes
 from alliance.errors import StoreError
@@ -588,8 +589,13 @@ def test_the_help_has_an_example_and_says_what_stays_personal(command):
 
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=2, max_size=2), max_size=6))
 def test_any_cells_come_back_from_the_csv(rows):
-    text = csv_bytes(rows).decode()
-    assert list(csv.reader(io.StringIO(text, newline=""))) == rows
+    read = csv.reader(io.StringIO(csv_bytes(rows).decode(), newline=""))
+    assert [list(map(restored, row)) for row in read] == [list(map(restored, row)) for row in rows]
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_neutralised_once():
+    rows = [["-1.5", "=1+1"], ["'=1+1", "@cmd"]]
+    assert csv_bytes(rows) == b"-1.5,'=1+1\n'=1+1,'@cmd\n"
 
 
 def test_the_code_of_a_key_is_not_a_plain_hash():

@@ -57,7 +57,7 @@ def test_an_inspection_of_a_file_without_columns_we_know_still_tells_its_shape(t
 
 def test_an_inspection_of_no_table_carries_the_refusal(tmp_path):
     found = inspect(write(tmp_path, b'{"resourceType": "Bundle"}'), DEMO)
-    assert [trouble.what for trouble in found.troubles] == ["FHIR is not read yet"]
+    assert [trouble.what for trouble in found.troubles] == ["the file holds no QuestionnaireResponse"]
 
 
 def test_an_inspection_of_no_file_is_an_error(tmp_path):

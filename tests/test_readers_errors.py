@@ -144,9 +144,11 @@ def test_a_quote_that_is_never_closed_is_named_by_its_line(tmp_path):
     [
         pytest.param(b"", "the file is empty", id="no bytes"),
         pytest.param(b" \n\n", "the file is empty", id="only blanks"),
-        pytest.param(b'{"resourceType": "Bundle"}', "FHIR is not read yet", id="FHIR"),
-        pytest.param(b'[{"case": "C01"}]', "JSON is not read", id="JSON"),
-        pytest.param(b"$FL2@(#) SPSS", "SPSS files are not read yet", id="SPSS"),
+        pytest.param(b'{"resourceType": "Bundle"}', "the file holds no QuestionnaireResponse", id="FHIR"),
+        pytest.param(b'[{"case": "C01"}]', "JSON that is no FHIR is not read", id="JSON"),
+        pytest.param(
+            b"$FL2@(#) SPSS", "the file looks like one of SPSS, and cannot be opened as such", id="SPSS"
+        ),
         pytest.param(b"\x1f\x8b\x08\x00", "the file is compressed", id="gzip"),
         pytest.param(
             b"PK\x03\x04not a workbook",

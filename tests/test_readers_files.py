@@ -300,7 +300,7 @@ def test_a_repeating_row_with_answers_and_no_instance_is_named(tmp_path):
     assert refusal(tmp_path, text).startswith("error: 1 form without a session number\n  line 4: case 1\n")
     loaded = read_demo(tmp_path, text, on_error="drop")
     assert loaded.responses["demo"].index.tolist() == [3]
-    assert loaded.notes[0] == "2 rows of other REDCap instruments were not read as forms"
+    assert loaded.notes[1] == "2 rows without any answer not read: line 2; line 5"
 
 
 def test_rows_come_by_case_as_first_seen_then_rater_then_session(tmp_path):

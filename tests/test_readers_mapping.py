@@ -6,6 +6,7 @@ from readers_helpers import DEMO, forms_of, mapped, read_demo, refusal, write
 
 from alliance.errors import DataError, StoreError
 from alliance.readers import Mapping, ReadOptions, load, read_mapping
+from alliance.readers.mapping import FormMap
 
 
 def test_every_field_is_read(tmp_path):
@@ -48,6 +49,191 @@ def test_every_field_is_read(tmp_path):
     )
 
 
+def test_every_field_for_a_system_and_several_forms_is_read(tmp_path):
+    path = write(
+        tmp_path,
+        """
+        from = "qualtrics"
+        language = "DE"
+        keep = "last"
+        unfinished = "drop"
+        [columns]
+        language = "UserLanguage"
+        [cases]
+        " p1 " = "P1"
+        [sessions]
+        "The  First" = 1
+        [answers]
+        Oft = 4
+        [answers.WAI-SR]
+        "Very Often" = 4
+        [answers.wai-sr-b.DE]
+        "Sehr  oft" = 4.5
+        [[forms]]
+        scale = "wai-sr"
+        items = "wai_{item}"
+        rater = "client"
+        missing = [99]
+        shift = 1
+        turned = []
+        [[forms]]
+        scale = "wai-sr"
+        rater = "therapist"
+        pattern = "t{item}_{session}"
+        [[forms]]
+        scale = "phq-9"
+        columns = { q1 = "p" }
+        turned = ["p"]
+        """,
+        name="map.toml",
+    )
+    assert read_mapping(path) == Mapping(
+        source="qualtrics",
+        language="DE",
+        keep="last",
+        unfinished="drop",
+        columns={"language": "UserLanguage"},
+        cases={" p1 ": "P1"},
+        sessions={"the first": 1},
+        answers={"oft": 4.0},
+        worded={"wai-sr": {"": {"very often": 4.0}}, "wai-sr-b": {"": {}, "de": {"sehr oft": 4.5}}},
+        forms=(
+            FormMap(scale="wai-sr", items="wai_{item}", rater="client", missing=("99",), shift=1, turned=()),
+            FormMap(scale="wai-sr", rater="therapist", pattern="t{item}_{session}"),
+            FormMap(scale="phq-9", columns={"q1": "p"}, turned=("p",)),
+        ),
+    )
+
+
+def test_turned_is_not_said_where_it_is_not_there():
+    assert mapped("shift = 1").turned is None
+    assert mapped("turned = []").turned == ()
+    assert mapped('turned = ["x1"]').turned == ("x1",)
+
+
+BREACHES = [
+    pytest.param("from = 3", "from: must be a text that is not empty", id="from"),
+    pytest.param("language = ''", "language: must be a text that is not empty", id="language"),
+    pytest.param("keep = 'both'", "keep: must be one of first, last, got 'both'", id="keep"),
+    pytest.param("unfinished = 1", "unfinished: must be one of use, drop, got 1", id="unfinished"),
+    pytest.param("turned = 'q1'", "turned: must be a list of texts", id="turned is one text"),
+    pytest.param("turned = [4]", "turned: must be a list of texts", id="turned by number"),
+    pytest.param("shift = nan", "shift: must be a number, got nan", id="no number"),
+    pytest.param("shift = inf", "shift: must be a number, got inf", id="no end"),
+    pytest.param("shift = true", "shift: must be a number, got True", id="a truth value"),
+    pytest.param("cases = 'p'", "cases: must be a table of text = text", id="cases"),
+    pytest.param("[cases]\np1 = 1", 'cases."p1": must be a text that is not empty', id="a case is a number"),
+    pytest.param("sessions = 1", "sessions: must be a table of word = session number", id="sessions"),
+    pytest.param(
+        "[sessions]\nfirst = '1'",
+        "sessions.\"first\": must be a session number, got '1'",
+        id="session as text",
+    ),
+    pytest.param(
+        "[sessions]\nfirst = -1", 'sessions."first": must be a session number, got -1', id="session below 0"
+    ),
+    pytest.param(
+        "[sessions]\nfirst = true", 'sessions."first": must be a session number, got True', id="a truth"
+    ),
+    pytest.param(
+        "[sessions]\nFirst = 1\n' first' = 2", "sessions: 'first' is there twice", id="a session twice"
+    ),
+    pytest.param("forms = 1", "forms: must be a list of tables, [[forms]]", id="forms is a number"),
+    pytest.param("forms = [1]", "forms: must be a list of tables, [[forms]]", id="forms holds a number"),
+    pytest.param("[[forms]]\nitems = 'a{item}'", "forms 1: must say its scale", id="a form without a scale"),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'",
+        "forms 1: must say which columns are its items: items, columns or pattern",
+        id="a form without items",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\nitems = 'a{item}'\ncolumns = { q1 = 'a' }",
+        "forms 1: must say which columns are its items: items, columns or pattern",
+        id="a form with items twice",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\nitems = 'a'",
+        'forms 1: items: must hold {item} once, such as "wai_{item}"',
+        id="items without a place for the number",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\npattern = 'a{item}'",
+        'forms 1: pattern: must hold {item} and {session} once each, such as "wa{item}_s{session}"',
+        id="pattern without a session",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\nitems = 'a{item}'\nkeep = 'first'",
+        "forms 1: unknown field 'keep': known: columns, items, missing, pattern, rater, scale, shift, turned",
+        id="what is no field of a form",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\ncolumns = { case = 'a' }",
+        "forms 1: columns.case: belongs under [columns]; here are q1 and so on only",
+        id="a role in a form",
+    ),
+    pytest.param(
+        "[[forms]]\nscale = 'srs'\nitems = 'a{item}'\n[[forms]]\nscale = 'srs'\nitems = 'b{item}'",
+        "forms 2: the same scale and rater as in an entry before; each needs its own rater",
+        id="a form twice",
+    ),
+    pytest.param(
+        "scale = 'srs'\n[[forms]]\nscale = 'srs'\nitems = 'a{item}'",
+        "scale: belongs under [[forms]], where there are several forms",
+        id="a scale beside forms",
+    ),
+    pytest.param(
+        "turned = []\n[[forms]]\nscale = 'srs'\nitems = 'a{item}'",
+        "turned: belongs under [[forms]], where there are several forms",
+        id="turned beside forms",
+    ),
+    pytest.param(
+        "pattern = 'a{item}{session}'\n[[forms]]\nscale = 'srs'\nitems = 'a{item}'",
+        "pattern: belongs under [[forms]], where there are several forms",
+        id="a pattern beside forms",
+    ),
+    pytest.param(
+        "[columns]\nq2 = 'x'\nq3 = 'y'\n[[forms]]\nscale = 'srs'\nitems = 'a{item}'",
+        "columns.q2: belongs under [[forms]], where there are several forms",
+        id="items beside forms",
+    ),
+    pytest.param(
+        "[columns]\nscale = 'x'\n[[forms]]\nscale = 'srs'\nitems = 'a{item}'",
+        "columns.scale: belongs under [[forms]], where there are several forms",
+        id="a scale column beside forms",
+    ),
+    pytest.param(
+        "[answers.srs.de.du]\noft = 1",
+        'answers."srs"."de"."du": must be a number, got a table',
+        id="answers too deep",
+    ),
+    pytest.param(
+        "[answers.srs.de]\noft = 'vier'",
+        'answers."srs"."de"."oft": must be a number, got \'vier\'',
+        id="a word in a language",
+    ),
+    pytest.param(
+        "[answers.srs]\nOft = 1\noft = 2",
+        "answers.\"srs\": 'oft' is there twice",
+        id="a word of a form twice",
+    ),
+    pytest.param(
+        "[answers.srs.DE]\noft = 1\n[answers.srs.de]\nnie = 2",
+        "answers.\"srs\": 'de' is there twice",
+        id="a language twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "breach"), BREACHES)
+def test_a_breach_of_the_schema_is_named(text, breach):
+    with pytest.raises(DataError) as caught:
+        mapped(text)
+    assert str(caught.value) == (
+        f"error: 'map.toml' is no valid mapping\n  {breach}\n"
+        "hint: `alliance check FILE --write-map` drafts a mapping to start from"
+    )
+
+
 def test_all_breaches_are_listed_at_once(tmp_path):
     path = write(
         tmp_path,
@@ -75,8 +261,9 @@ def test_all_breaches_are_listed_at_once(tmp_path):
         read_mapping(path)
     assert str(caught.value) == (
         "error: 'map.toml' is no valid mapping\n"
-        "  unknown field 'collumns': did you mean 'columns'? known: answers, columns, date_format, "
-        "fill_down, header_row, missing, pattern, rater, scale, sheet, shift, skip_cases, total\n"
+        "  unknown field 'collumns': did you mean 'columns'? known: answers, cases, columns, date_format, "
+        "fill_down, forms, from, header_row, keep, language, missing, pattern, rater, scale, sessions, "
+        "sheet, shift, skip_cases, total, turned, unfinished\n"
         "  shift: must be a number, got 'one'\n"
         '  pattern: must hold {item} and {session} once each, such as "wa{item}_s{session}"\n'
         "  header_row: must be a line of the file, 1 or more, got 0\n"
@@ -85,9 +272,9 @@ def test_all_breaches_are_listed_at_once(tmp_path):
         "  date_format: must be one of ymd, dmy, mdy, got 'european'\n"
         "  scale: must be a text that is not empty\n"
         "  columns.client: unknown role; known: case, episode, session, date, therapist, rater, scale, "
-        "attendance, attended, item, value, external_not_on_track, q1 and so on\n"
+        "attendance, attended, item, value, external_not_on_track, language, q1 and so on\n"
         "  columns.q0: unknown role; known: case, episode, session, date, therapist, rater, scale, "
-        "attendance, attended, item, value, external_not_on_track, q1 and so on\n"
+        "attendance, attended, item, value, external_not_on_track, language, q1 and so on\n"
         "  columns: 'b' is given two roles\n"
         "  answers.\"Often\": must be a number, got 'four'\n"
         "  answers: 'often' is there twice\n"

@@ -10,6 +10,8 @@ import typer
 
 from alliance import __version__
 from alliance.cli import (
+    cite,
+    convert,
     dyads,
     evaluate,
     flag,
@@ -46,6 +48,8 @@ app.command()(outcome.outcome)
 app.command()(methods.methods)
 app.command()(evaluate.evaluate)
 app.command()(simulate.simulate)
+app.command()(convert.convert)
+app.command()(cite.cite)
 app.command()(pseudonymise.pseudonymise)
 app.add_typer(model.app, name="model")
 app.add_typer(scales.app, name="scales")

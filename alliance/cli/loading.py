@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from alliance.cells import visible
 from alliance.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def score_file(
 ) -> tuple[Loaded, dict[str, pd.DataFrame]]:
     """Return what was read from a file and the Scores of each form in it; tell what must be told."""
     from alliance.readers import load
+    from alliance.readers.layout import told_lane
     from alliance.scoring import score
 
     loaded = load(file, source.form, options=source.options, folders=tuple(source.scales or ()))
@@ -40,6 +42,7 @@ def score_file(
         )
     if not quiet:
         tell_loaded(loaded)
+        tell_notes(told_lane(file, loaded.lane))
     frames = {name: score(loaded.responses[name], loaded.scales[name]) for name in loaded.responses}
     return loaded, {name: frame.assign(scale=name) for name, frame in frames.items()}
 
@@ -195,7 +198,7 @@ def _rejected(loaded: Loaded) -> Iterator[str]:
 def tell_notes(notes: Iterable[str]) -> None:
     """Print notes to standard error."""
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(visible(f"note: {note}"), err=True)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from alliance.cells import neutral, visible
 from alliance.errors import UsageError, unknown_name
 
 GAP = 2
@@ -62,7 +64,8 @@ def emit(rows: Sequence[Row], *, columns: Sequence[str], format: str, title: str
 def table_text(rows: Sequence[Row], columns: Sequence[str], title: str = "", *, width: int = 0) -> str:
     """Return `rows` as aligned plain text of at most `width` characters a line; long cells wrap."""
     width = width or shutil.get_terminal_size((80, 24)).columns
-    cells = [list(columns), *([_cell(row.get(name), blank="-") for name in columns] for row in rows)]
+    body = ([visible(_cell(row.get(name), blank="-")) for name in columns] for row in rows)
+    cells = [list(map(visible, columns)), *body]
     widths = _fit([_widest(column) for column in zip(*cells, strict=True)], width)
     right = [all(_is_number(row.get(name)) for row in rows) and bool(rows) for name in columns]
     lines = [line for row in cells for line in _wrapped(row, widths, right)]
@@ -70,11 +73,11 @@ def table_text(rows: Sequence[Row], columns: Sequence[str], title: str = "", *, 
 
 
 def csv_text(rows: Sequence[Row], columns: Sequence[str], title: str = "") -> str:
-    """Return `rows` as CSV with a header; `title` is not printed."""
+    """Return `rows` as CSV with a header, no text of which a spreadsheet runs; `title` is not printed."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell(row.get(name), exact=True) for name in columns] for row in rows)
+    writer.writerows([_csv_cell(row.get(name)) for name in columns] for row in rows)
     return stream.getvalue()
 
 
@@ -126,6 +129,11 @@ def _cell(value: object, *, blank: str = "", exact: bool = False) -> str:
     return {True: "yes", False: "no"}[plain] if isinstance(plain, bool) else str(plain)
 
 
+def _csv_cell(value: object) -> str:
+    text = _cell(value, exact=True)
+    return text if _is_number(value) else neutral(text)
+
+
 def _rounded(value: float) -> str:
     text = f"{value:.3f}".rstrip("0").rstrip(".")
     return f"{value:.1e}" if value and not text.strip("-0") else text
@@ -137,7 +145,11 @@ def _is_number(value: object) -> bool:
 
 
 def _md_cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
+    """Return a cell that is read as it stands: neither markup nor the end of the cell."""
+    escaped = re.sub(r"[\\|`\[\]]", r"\\\g<0>", text)
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r\n", "<br>"), ("\n", "<br>")):
+        escaped = escaped.replace(sign, name)
+    return visible(escaped)
 
 
 def _widest(texts: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alliance.cells import neutral, restored
 from alliance.cli.keyfile import make_key, read_key, refuse_existing, refuse_near
 from alliance.cli.options import DateFormatOption, MapOption, QuietOption, SheetOption, read_options
 from alliance.errors import UsageError
@@ -121,7 +122,11 @@ def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def _quoted(cell: str) -> str:
-    """Return a cell as it stands in a line; the csv module leaves a lone carriage return unquoted."""
+    """Return a cell as it stands in a line; the csv module leaves a lone carriage return unquoted.
+
+    A cell that was neutralised in the file it is from is neutralised once.
+    """
+    cell = neutral(restored(cell))
     doubled = cell.replace('"', '""')
     return f'"{doubled}"' if any(sign in cell for sign in ',"\r\n') else cell
 

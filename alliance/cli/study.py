@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from alliance.cells import visible
 from alliance.cli.ends import ends_of_study, ends_text, episodes_of, says_ends
-from alliance.cli.loading import read_prior
+from alliance.cli.loading import read_prior, tell_notes
 from alliance.cli.modelling import read_model
 from alliance.cli.options import (
     CHECKING,
@@ -84,6 +85,7 @@ def analyze(
 
     Example: alliance analyze study.csv --scale wai-sr -o out/
     """
+    from alliance.readers.layout import told_lane
     from alliance.study import Request, analyze
 
     if str(file) == "-":
@@ -113,6 +115,7 @@ def analyze(
     )
     with progress(quiet=quiet) as tell:
         result = analyze(request, output, force=force, progress=tell)
+    tell_notes(() if quiet else told_lane(file, result.manifest["reader"]))
     if format is Format.TABLE:
         from alliance.report.terminal import triage
 
@@ -200,7 +203,7 @@ def _print_inspection(found: Any, ends: dict[str, Any] | None, format: Format) -
     from alliance.frames import REJECTED
 
     if format is Format.TABLE:
-        typer.echo("\n".join(_summary(found)))
+        typer.echo(visible("\n".join(_summary(found))))
         for paragraph in () if ends is None else ends_text(ends):
             typer.echo(f"\n{paragraph}")
     elif format is Format.JSON and ends is not None:
@@ -211,7 +214,7 @@ def _print_inspection(found: Any, ends: dict[str, Any] | None, format: Format) -
     else:
         emit(found.problems, columns=REJECTED, format=format)
         for doubt in found.doubts:
-            typer.echo(f"doubt: {doubt}", err=True)
+            typer.echo(visible(f"doubt: {doubt}"), err=True)
     if found.troubles:
         typer.echo("\n".join(str(trouble) for trouble in found.troubles), err=True)
         raise typer.Exit(DATA_EXIT)
@@ -228,6 +231,7 @@ def _summary(found: Any) -> Iterator[str]:
         ("delimiter", found.delimiter),
         ("sheet", found.sheet),
         ("header", f"line {found.header_line}" if found.header_line else ""),
+        ("lane", found.lane),
     )
     yield from (f"{name}: {value}" for name, value in facts if value)
     yield from (f"column {role.column}: {role.role} ({role.evidence})" for role in found.roles)

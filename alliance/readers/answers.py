@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from alliance.readers.mapping import Mapping, plain
 from alliance.readers.problems import Kind
@@ -35,9 +34,10 @@ _WORD_NUMBER = re.compile(rf"({_LETTERS})(?: \(| ?[{DASHES}=:] ){_DIGITS}\)?")
 class Rules:
     """How the answer cells of one form are read.
 
-    `words` are those of the mapping, `spoken` those of one language (language → word → number); `levels` is
-    what the file itself says, by item number: code → word, as in Export; `turned` are numbers of items whose
-    cells were turned round before.
+    `words` are those of the mapping, `spoken` those for forms in one language (language → word → number; ""
+    = another language). `levels` is what the file itself says, by item number: code → word, as in Export;
+    `codes` is the same for a single item, as what a cell is read as. `turned` are numbers of items whose
+    numbers were turned round before.
     """
 
     scale: Scale
@@ -49,7 +49,7 @@ class Rules:
     spoken: Table[str, Table[str, float]] = field(default_factory=dict)
     levels: Table[int, Table[str, str]] = field(default_factory=dict)
     turned: frozenset[int] = frozenset()
-    codes: Table[str, float] = field(default_factory=dict)
+    codes: Table[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +69,17 @@ def rules_for(scale: Scale, mapping: Mapping, missing: tuple[str, ...] = ()) -> 
     """Return the rules for the answers of `scale`; `missing` codes add to those of the mapping."""
     codes = frozenset(plain(code) for code in (*mapping.missing, *missing))
     numbers = frozenset(number for code in codes if (number := number_of(code)) is not None)
-    own = mapping.worded.get(scale.id, {})
-    words = {**mapping.answers, **own.get("", {}), **own.get(plain(mapping.language), {})}
+    own = mapping.worded.get(plain(scale.id), {})
+    common = {**mapping.answers, **own.get("", {})}
+    spoken = {language: {**common, **words} for language, words in own.items()}
     return Rules(
         scale=scale,
-        words=words,
+        words=spoken.get(plain(mapping.language), common),
         anchors={plain(text): value for value, text in scale.anchors.items()},
         missing=codes,
         missing_numbers=numbers,
         shift=mapping.shift,
-        spoken={language: each for language, each in own.items() if language},
+        spoken=spoken,
     )
 
 
@@ -86,7 +87,7 @@ def convert(texts: Array, rules: Rules) -> Answers:
     """Return the answers in an array of texts, first axis items; each different text is looked at once."""
     if texts.ndim == 2 and (alike := _groups_of_items(rules)):  # noqa: PLR2004  items by forms
         return _convert_by_item(texts, alike)
-    codes, words = pd.factorize(texts.ravel())
+    codes, words = _different(texts)
     read = [read_answer(word, rules) for word in words]
     numbers = np.array([number for number, _ in read], dtype=float)
     kinds = np.array([kind for _, kind in read], dtype=np.int8)
@@ -94,15 +95,33 @@ def convert(texts: Array, rules: Rules) -> Answers:
 
 
 def convert_spoken(texts: Array, languages: Array, rules: Rules) -> Answers:
-    """Return the answers of forms in several languages; `languages` has one for each form (second axis)."""
+    """Return the answers of forms in several languages; `languages` has one for each form (second axis).
+
+    A form that does not say its language is read in that of the mapping; one in a language that has no words
+    of its own is read by the words for all.
+    """
     found = convert(texts, rules)
-    for language in pd.unique(languages):
-        own = rules.spoken.get(plain(language))
-        if own:
+    for language in dict.fromkeys(languages) if rules.spoken else ():
+        words = rules.spoken.get(plain(language), rules.spoken[""])
+        if plain(language) not in MISSING_WORDS and words != rules.words:
             forms = np.flatnonzero(languages == language)
-            spoken = convert(texts[:, forms], replace(rules, words={**rules.words, **own}))
+            spoken = convert(texts[:, forms], replace(rules, words=dict(words)))
             found.numbers[:, forms], found.kinds[:, forms] = spoken.numbers, spoken.kinds
     return found
+
+
+def rules_of_item(rules: Rules, number: int) -> Rules:
+    """Return the rules of item `number` (from 1) alone; `turned` is {1} or empty."""
+    low, high = rules.scale.item_bounds[number - 1]
+    usual = (low, high) == (rules.scale.min, rules.scale.max)
+    own = replace(
+        rules,
+        scale=replace(rules.scale, min=low, max=high, item_ranges={}),
+        anchors=rules.anchors if usual else {},
+        levels={},
+        turned=frozenset({1}) if number in rules.turned else frozenset(),
+    )
+    return replace(own, codes=_read_levels(rules.levels.get(number, {}), own))
 
 
 def _groups_of_items(rules: Rules) -> list[tuple[list[int], Rules]]:
@@ -113,39 +132,24 @@ def _groups_of_items(rules: Rules) -> list[tuple[list[int], Rules]]:
     for place, bounds in enumerate(rules.scale.item_bounds):
         levels = tuple(sorted(rules.levels.get(place + 1, {}).items()))
         groups.setdefault((bounds, levels, place + 1 in rules.turned), []).append(place)
-    return [
-        (items, _rules_of_item(rules, bounds, dict(levels), turned=turned))
-        for (bounds, levels, turned), items in groups.items()
-    ]
+    return [(places, rules_of_item(rules, places[0] + 1)) for places in groups.values()]
 
 
-def _rules_of_item(
-    rules: Rules, bounds: tuple[float, float], levels: dict[str, str], *, turned: bool
-) -> Rules:
-    low, high = bounds
-    usual = bounds == (rules.scale.min, rules.scale.max)
-    anchors = rules.anchors if usual else {}
-    return replace(
-        rules,
-        scale=replace(rules.scale, min=low, max=high, item_ranges={}),
-        anchors=anchors,
-        levels={},
-        turned=frozenset({1}) if turned else frozenset(),
-        codes=numbers_of_levels(levels, anchors),
-    )
+def _read_levels(levels: Table[str, str], rules: Rules) -> dict[str, tuple[float, int]]:
+    """Return word or code → number and kind, as far as a dictionary says it.
 
-
-def numbers_of_levels(levels: Table[str, str], anchors: Table[str, float]) -> dict[str, float]:
-    """Return code or word → number, as far as a dictionary says it.
-
-    A word stands for the number of its code; a code that is no number stands for the number of its word on
-    the form.
+    A word stands for what its code is read as; a code that is neither a number nor a word of the mapping
+    stands for what its word is. A word with two different codes stands for nothing, a number for itself.
     """
-    found = {
-        plain(word): number for code, word in levels.items() if (number := number_of(plain(code))) is not None
-    }
-    named = {plain(code): anchors[plain(word)] for code, word in levels.items() if plain(word) in anchors}
-    return {code: number for code, number in named.items() if number_of(code) is None} | found
+    found: dict[str, tuple[float, int]] = {}
+    for code, text in levels.items():
+        word, (number, kind) = plain(text), read_answer(code, rules)
+        if kind == UNREADABLE and word in rules.anchors:
+            found[plain(code)] = _checked(rules.anchors[word], rules)
+        elif kind not in {UNREADABLE, BLANK} and number_of(word) is None and word not in MISSING_WORDS:
+            same = found.get(word, (number, kind)) == (number, kind)
+            found[word] = (number, kind) if same else (math.nan, UNREADABLE)
+    return found
 
 
 def _convert_by_item(texts: Array, groups: list[tuple[list[int], Rules]]) -> Answers:
@@ -154,8 +158,9 @@ def _convert_by_item(texts: Array, groups: list[tuple[list[int], Rules]]) -> Ans
     kinds = np.empty(texts.shape, dtype=np.int8)
     for items, rules in groups:
         found = convert(texts[items], replace(rules, turned=frozenset()))
+        turned = is_number(texts[items]) if rules.turned else False
         around = rules.scale.min + rules.scale.max
-        numbers[items] = around - found.numbers if rules.turned else found.numbers
+        numbers[items] = np.where(turned, around - found.numbers, found.numbers)
         kinds[items] = found.kinds
     return Answers(numbers=numbers, kinds=kinds)
 
@@ -167,15 +172,14 @@ def read_answer(text: str, rules: Rules) -> tuple[float, int]:
     of its codes, the usual words for missing, numbers, and a number beside its word.
     """
     word = plain(text)
-    known = rules.words.get(word)
+    known, number = rules.words.get(word), number_of(word)
+    if known is None and (word in rules.missing or number in rules.missing_numbers):
+        return math.nan, MISSING
+    known = rules.anchors.get(word) if known is None else known
     if known is not None:
         return _checked(known, rules)
-    number = number_of(word)
-    if word in rules.missing or number in rules.missing_numbers:
-        return math.nan, MISSING
-    known = rules.anchors.get(word, rules.codes.get(word))
-    if known is not None:
-        return (math.nan, MISSING) if known in rules.missing_numbers else _checked(known, rules)
+    if word in rules.codes:
+        return rules.codes[word]
     if word in MISSING_WORDS:
         return math.nan, BLANK
     if number is not None:
@@ -210,9 +214,23 @@ def answer_kinds(scale: Scale) -> dict[int, Kind]:
 
 def is_blank(texts: Array) -> Array:
     """Return where a cell is empty or one of the usual words for missing."""
-    codes, words = pd.factorize(texts.ravel())
+    codes, words = _different(texts)
     blank = np.array([plain(word) in MISSING_WORDS for word in words], dtype=bool)
     return np.asarray(blank[codes].reshape(texts.shape))
+
+
+def is_number(texts: Array) -> Array:
+    """Return where a cell is a plain number."""
+    codes, words = _different(texts)
+    numbers = np.array([number_of(plain(word)) is not None for word in words], dtype=bool)
+    return np.asarray(numbers[codes].reshape(texts.shape))
+
+
+def _different(texts: Array) -> tuple[Array, Array]:
+    """Return a code for each cell, and the text of each code."""
+    import pandas as pd
+
+    return pd.factorize(texts.ravel())
 
 
 def number_of(word: str) -> float | None:
@@ -238,6 +256,7 @@ def _read_pair(word: str, rules: Rules) -> tuple[float, int]:
 def _checked(value: float, rules: Rules) -> tuple[float, int]:
     if not rules.scale.min - TOLERANCE <= value <= rules.scale.max + TOLERANCE:
         return math.nan, OUTSIDE
-    if rules.scale.whole and abs(value - round(value)) > TOLERANCE:
-        return math.nan, BROKEN
-    return value, ANSWER
+    exact = min(max(value, rules.scale.min), rules.scale.max)
+    if rules.scale.whole and math.isfinite(value):
+        exact = float(round(exact))
+    return (exact, ANSWER) if abs(value - exact) <= TOLERANCE or value == exact else (math.nan, BROKEN)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance.errors import DataError, Trouble
 from alliance.readers.attendance import appointments_twice, in_order, read_words, refuse_without_attendance
+from alliance.readers.codes import refuse_unusable_codes
 from alliance.readers.columns import Column
 from alliance.readers.episodes import name_cases
 from alliance.readers.forms import BAD_ATTENDANCE, BAD_DATE, BAD_SESSION, NO_CASE
@@ -71,6 +72,7 @@ def _attendance_rows(path: str | Path, options: ReadOptions, treatments: pd.Data
     if "attendance" not in keys and "attended" not in keys:
         raise refuse_without_attendance(path)
     require_case_and_order(reading)
+    refuse_unusable_codes(table, keys, log)
     refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers)
     if log.troubles:
         raise DataError.of(log.all_troubles())

@@ -25,6 +25,7 @@ from alliance.readers.columns import (
     pattern_groups,
 )
 from alliance.readers.forms import Part
+from alliance.readers.loading import lane_of
 from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
 from alliance.readers.problems import Log, counted, empty_rejected
@@ -50,7 +51,8 @@ class Inspection:
 
     `problems` has the columns of REJECTED, one dict a cell or row; `troubles` is the same and the rest as an
     error would say it. The counts are of what could be read. `doubts` is what speaks against the form named;
-    `impossible`: the data cannot be that form as it is printed.
+    `impossible`: the data cannot be that form as it is printed. `lane` is how the file is read for scores,
+    "fast", or "tolerant: " and why.
     """
 
     rows: int = 0
@@ -71,6 +73,7 @@ class Inspection:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     impossible: bool = False
+    lane: str = ""
 
 
 def inspect(
@@ -98,8 +101,11 @@ def inspect(
             raise
         return Inspection(troubles=error.troubles)
     found = _doubts(reading, scale, folders)
+    whole = reading.settled is not None and not reading.log.all_troubles()
+    lane = lane_of(path, scale, options=options, folders=folders, treatments=treatments) if whole else ""
     return replace(
         _inspection(reading),
+        lane=lane,
         doubts=tuple(doubt.text for doubt in found),
         impossible=any(doubt.kind == CANNOT for doubt in found),
     )
@@ -296,7 +302,7 @@ def _explore_draft(
 def _draft_codes(reading: Reading) -> Iterator[str]:
     """Yield what the numbers outside the range may be: codes for no answer, or answers counted from 0."""
     counts = _cells(reading, OUTSIDE)
-    told = ", ".join(f"{word} ({counted(n, 'time')})" for word, n in counts.items())
+    told = _in_comment(", ".join(f"{word} ({counted(n, 'time')})" for word, n in counts.items()))
     codes = ", ".join(quoted(word) for word in counts) or '"99"'
     found = f"outside the range: {told}" if counts else "codes for an item that was not answered"
     yield f"#? missing = [{codes}]  # {found}"
@@ -317,7 +323,8 @@ def _draft_head(table: TextTable, scale: Scale | None) -> Iterator[str]:
         yield f"scale = {quoted(scale.id)}"
     if table.records.sheet:
         yield f"sheet = {quoted(table.records.sheet)}"
-    yield f"header_row = {table.header_line}  # the line with the column names"
+    if not table.records.headed:
+        yield f"header_row = {table.header_line}  # the line with the column names"
     pattern = guess_pattern(table.names, scale.n_items) if scale is not None else ""
     if pattern:
         yield f"pattern = {quoted(pattern)}  # the columns have an item and a session number each"
@@ -340,7 +347,7 @@ def _draft_columns(table: TextTable, scale: Scale | None, mapping: Mapping) -> I
     used = wide | {column.name for column in (*keys.values(), *items.values())}
     left = [name for name in table.names if name and name not in used]
     if left:
-        yield f"# columns without a role: {', '.join(left)}"
+        yield _in_comment(f"# columns without a role: {', '.join(left)}")
 
 
 def _draft_items(table: TextTable, scale: Scale, mapping: Mapping) -> dict[int, Column]:
@@ -379,11 +386,19 @@ def _number_in(word: str, words: Iterable[str]) -> str:
     return "…"
 
 
+def _in_comment(text: str) -> str:
+    """Return a text as a comment may hold it, controls made visible."""
+    return "".join(_CONTROLS.get(sign, sign) for sign in text)
+
+
 def quoted(text: str) -> str:
     r"""Return `text` as a TOML string.
 
     >>> quoted('a "b"')
     '"a \\"b\\""'
     """
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(sign, sign) for sign in text) + '"'
+    return '"' + "".join(_ESCAPES.get(sign, sign) for sign in text) + '"'
+
+
+_CONTROLS = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}
+_ESCAPES = _CONTROLS | {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

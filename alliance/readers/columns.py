@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
+from alliance.readers.export import FormLines
 from alliance.readers.mapping import ROLES, Mapping
 from alliance.readers.problems import Log
 
@@ -30,12 +32,15 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "item": ("item_id", "field_name"),
     "value": ("answer", "response"),
 }  # fmt: skip
-REPEAT_INSTRUMENT = ("redcap_repeat_instrument", "repeat_instrument")
-REPEAT_INSTANCE = ("redcap_repeat_instance", "repeat_instance")
+
+SIDES = ("client", "therapist", "observer")
+"""Raters that are known in any case of letters."""
+HEADER_WITHIN = 30
+"""Rows that are not blank among which the header is."""
 
 _CODE_AND_TEXT = re.compile(r"^(\w+(?:\[\w+\])*)\. .+")
-_NUMBERED = re.compile(r"^(.*?\D)(0*)(\d+)(\]?)$", re.DOTALL)
-_TWO_NUMBERS = re.compile(r"^(\D*)0*(\d+)(\D+)0*(\d+)(\D*)$")
+_NUMBERED = re.compile(r"^(.*\D)(0*)(\d{1,9})(\]?)$", re.DOTALL)
+_TWO_NUMBERS = re.compile(r"^(\D*)0*(\d{1,9})(\D+)0*(\d{1,9})(\D*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +59,12 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Hints:
-    """What the source system of a file says: role → column name, as in Export; `source` is its name."""
+    """What the source system of a file says of its columns, as in Export; `source` is its name."""
 
     source: str = ""
     columns: Table[str, str] = field(default_factory=dict)
     fallbacks: Table[str, str] = field(default_factory=dict)
+    forms: Table[str, FormLines] = field(default_factory=dict)
 
 
 NO_HINTS = Hints()
@@ -73,6 +79,7 @@ class Items:
     beyond: tuple[Column, ...] = ()
 
 
+@functools.lru_cache(maxsize=4096)
 def key_of(name: str) -> str:
     """Return a column name as it is compared: lower case, one underscore for all else but letters and digits.
 
@@ -88,8 +95,6 @@ def recognised(cells: Sequence[str], mapping: Mapping, *, also: Collection[str] 
     known = {
         *also,
         *ROLES,
-        *REPEAT_INSTRUMENT,
-        *REPEAT_INSTANCE,
         *(name for many in SYNONYMS.values() for name in many),
     }
     wanted = {name.casefold() for name in mapping.columns.values()} | {
@@ -108,6 +113,16 @@ def header_names(cells: Sequence[str]) -> list[str]:
         names.pop()
     parts = [_CODE_AND_TEXT.match(name) for name in names]
     return [part[1] for part in parts if part] if len(names) > 1 and all(parts) else names
+
+
+def guesses(keys: Table[str, Column], items: Table[int, Column], scale_id: str) -> Iterator[str]:
+    """Yield what must be told of columns whose role neither the mapping nor an exact name gave."""
+    for role, column in keys.items():
+        if column.guessed:
+            yield f"column '{column.name}' is read as the {role} ({column.evidence})"
+    guessed = [column.name for column in items.values() if column.guessed]
+    if guessed:
+        yield f"columns {guessed[0]} to {guessed[-1]} are read as the items of '{scale_id}'"
 
 
 def find_keys(
@@ -176,10 +191,11 @@ def find_items(
         }
         absent = [f"q{number}" for number in range(1, n_items + 1) if number not in mapped]
         return Items(columns=columns, absent=tuple(absent))
+    hinted = _of_hints(names, n_items, hints)
     exact = _groups(names).get(("q", ""), {})
-    if exact:
+    if hinted is None and exact:
         return _of_group(names, ("q", ""), exact, n_items=n_items, evidence="exact name", log=log)
-    return _of_hints(names, n_items, hints) or _find_prefix(names, n_items, log)
+    return hinted or _find_prefix(names, n_items, log)
 
 
 def _of_hints(names: Sequence[str], n_items: int, hints: Hints) -> Items | None:
@@ -198,14 +214,14 @@ def items_called(names: Sequence[str], pattern: str) -> dict[str, str]:
     >>> items_called(["wai_01", "wai_2", "phq_1"], "wai_{item}")
     {'q1': 'wai_01', 'q2': 'wai_2'}
     """
-    number = re.escape(pattern).replace(r"\{item\}", r"0*(?P<item>[1-9]\d*)")
+    number = re.escape(pattern).replace(r"\{item\}", r"0*(?P<item>[1-9]\d{0,3})")
     found = ((re.fullmatch(number, name, re.IGNORECASE), name) for name in names)
     return {f"q{match['item']}": name for match, name in found if match}
 
 
 def number_items(ids: Sequence[str], n_items: int) -> dict[str, int]:
     """Return item id → number for ids in a column, such as wa1 or q1; ids that are no item are left out."""
-    if all(re.fullmatch(r"0*[1-9]\d*", name) for name in ids):
+    if all(re.fullmatch(r"0*[1-9]\d{0,8}", name) for name in ids):
         return {name: int(name) for name in ids if int(name) <= n_items}
     groups = _candidates(_groups(ids), n_items)
     chosen = ("q", "") if ("q", "") in groups else next(iter(groups), None) if len(groups) == 1 else None
@@ -216,8 +232,8 @@ def number_items(ids: Sequence[str], n_items: int) -> dict[str, int]:
 
 def pattern_groups(names: Sequence[str], pattern: str) -> dict[tuple[int, int], list[int]]:
     """Return (session, item) → places of the columns that fit a pattern such as `wa{item}_s{session}`."""
-    item = r"(?P<item>[A-Za-z_]*\d+)" if pattern.startswith("{item}") else r"(?P<item>\d+)"
-    escaped = re.escape(pattern).replace(r"\{item\}", item).replace(r"\{session\}", r"(?P<session>\d+)")
+    item = r"(?P<item>[A-Za-z_]*\d{1,9})" if pattern.startswith("{item}") else r"(?P<item>\d{1,9})"
+    escaped = re.escape(pattern).replace(r"\{item\}", item).replace(r"\{session\}", r"(?P<session>\d{1,9})")
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, name in enumerate(names):
         match = re.fullmatch(escaped, name, re.IGNORECASE)
@@ -269,8 +285,6 @@ def _guessed(
 ) -> Column | None:
     exact = [place for place in free if key_of(names[place]) == role]
     known = [place for place in free if key_of(names[place]) in known_names]
-    if role == "session" and not exact and not known:
-        known = [place for place in free if key_of(names[place]) in REPEAT_INSTANCE]
     places, evidence = (exact, "exact name") if exact else (known, "well-known name")
     if len(places) > 1 and len({names[place].casefold() for place in places}) == 1:
         _refuse_doubled(names, places, log)

@@ -28,6 +28,14 @@ class Opened:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FormLines:
+    """Lines of the file that hold one of its forms, and those of them where it was begun and not sent."""
+
+    held: frozenset[int]
+    unfinished: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """The table in a file, and what its source system says about it.
 
@@ -44,6 +52,7 @@ class Export:
     missing : codes that the system itself declares as missing
     date_format : the order of day, month and year the system always writes; "" = not known
     unfinished : lines of responses that were begun and not sent
+    forms : column name → the lines that hold its form, where other rows hold other forms
     may_be_turned : columns whose answers the system may have turned round; somebody must say so
     notes : what a person must be told
     """
@@ -58,5 +67,6 @@ class Export:
     missing: tuple[str, ...] = ()
     date_format: str = ""
     unfinished: frozenset[int] = frozenset()
+    forms: Table[str, FormLines] = field(default_factory=dict)
     may_be_turned: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

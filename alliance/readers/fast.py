@@ -1,12 +1,13 @@
-"""The fast lane: a plain CSV file of one form goes through pyarrow's reader, typed on the way in.
+"""The fast lane of a study: a plain text file of one form, typed on the way in, block by block.
 
-It takes only what leaves nothing to decide. Whatever is odd raises `Odd`, and the tolerant lane reads the
-file from its start; both give the same Responses.
+It takes only what leaves nothing to decide. Whatever is odd raises `Odd`, and the file is read from its start
+again, at once; both give the same Responses.
 """
 
 from __future__ import annotations
 
-import csv
+import datetime
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,99 +15,39 @@ from typing import Any
 
 import numpy as np
 
-from alliance.arrow import nulls, numbers
-from alliance.frames import Forms
-from alliance.readers.columns import Column, find_items, find_keys
-from alliance.readers.identifiers import identifiers, named_kinds, use_of
+from alliance.frames import Coded, Forms
+from alliance.readers.answers import Rules, rules_for
+from alliance.readers.columns import SIDES
+from alliance.readers.layout import HEAD_BYTES, Layout, Odd, plain_layout
 from alliance.readers.mapping import Mapping
-from alliance.readers.problems import Log
+from alliance.readers.options import ReadOptions
+from alliance.readers.typed import (
+    Cells,
+    chunks_of,
+    holds_hexadecimals,
+    in_order,
+    item_answers,
+    n_lines,
+    ranks,
+    read_cells,
+    require_blank_beyond,
+    require_codes,
+    require_plain_bytes,
+)
 from alliance.scale import Scale
+
+__all__ = ["BLOCK_BYTES", "HEAD_BYTES", "Layout", "Odd", "plain_blocks", "plain_layout"]
 
 Array = np.ndarray[Any, Any]
 
 BLOCK_BYTES = 4 << 20
-HEAD_BYTES = 1 << 16
-MISSING_WORDS = ["", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "#NULL!"]
-PLAIN_ROLES = {"case", "session", "date", "therapist", "rater"}
-BYTE = np.iinfo(np.int8)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SESSION = re.compile(r"[0-9]{1,9}")
 
 
-class Odd(Exception):
-    """What the fast lane met and leaves to the tolerant one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """The columns of a plain file: role → column name, and the delimiter."""
-
-    delimiter: str
-    names: tuple[str, ...]
-    roles: dict[str, str]
-    items: tuple[str, ...]
-
-
-def plain_layout(path: Path, scale: Scale, *, allow_identifiers: bool = False) -> Layout:
-    """Return the layout of a plain CSV file with one row for each form.
-
-    Columns that may say who a person is are told by their names and by the first rows only, those within
-    HEAD_BYTES; the names of cases and therapists are looked at while they are read, for e-mail addresses.
-
-    Raises
-    ------
-    Odd
-        If a role or an item needs a guess, or a column is there that only the tolerant lane understands.
-    """
-    head = _head(path)
-    header, delimiter = _header(head)
-    log = Log()
-    keys = find_keys(header, Mapping(), log=log)
-    items = find_items(header, scale.n_items, Mapping(), log=log)
-    if log.troubles or items is None or len(items.columns) != scale.n_items:
-        raise Odd("columns that are not plain")
-    guessed = any(column.guessed for column in (*keys.values(), *items.columns.values()))
-    if guessed or not {"case", "session"} <= keys.keys() <= PLAIN_ROLES:
-        raise Odd("columns that are not plain")
-    if any(name.casefold().endswith(("total", "sum")) for name in header):
-        raise Odd("columns that are not plain")
-    if not allow_identifiers and _may_identify(head, header, delimiter, keys):
-        raise Odd("columns that may say who a person is")
-    return Layout(
-        delimiter=delimiter,
-        names=tuple(header),
-        roles={role: column.name for role, column in keys.items()},
-        items=tuple(items.columns[number].name for number in range(1, scale.n_items + 1)),
-    )
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
-
-
-def _may_identify(head: bytes, header: list[str], delimiter: str, keys: dict[str, Column]) -> bool:
-    """Return whether a column is named like a person's detail, or holds one in the whole lines of `head`."""
-    if named_kinds(header):
-        return True
-    whole = head[: head.rfind(b"\n") + 1].decode("utf-8", errors="replace").splitlines()
-    rows = [row for row in csv.reader(whole[1:], delimiter=delimiter) if len(row) == len(header)]
-    columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in header]
-    return bool(identifiers(header, columns, range(len(rows)), use_of(header, keys, Mapping())))
-
-
-def _header(head: bytes) -> tuple[list[str], str]:
-    line = head.split(b"\n", 1)[0]
-    try:
-        text = line.decode("utf-8").rstrip("\r")
-    except UnicodeDecodeError:
-        raise Odd("an encoding other than UTF-8") from None
-    delimiter = max(",;\t", key=text.count)
-    header = next(csv.reader([text], delimiter=delimiter), [])
-    if len(set(header)) != len(header) or any(name != name.strip() or not name for name in header):
-        raise Odd("a header that is not plain")
-    return header, delimiter
-
-
-def plain_blocks(path: Path, scale: Scale, layout: Layout) -> Iterator[Forms]:
+def plain_blocks(
+    path: Path, scale: Scale, layout: Layout, options: ReadOptions | None = None
+) -> Iterator[Forms]:
     """Yield the forms of a plain file in blocks of whole cases.
 
     Memory does not depend on the length of the file, apart from the names of the cases.
@@ -117,46 +58,23 @@ def plain_blocks(path: Path, scale: Scale, layout: Layout) -> Iterator[Forms]:
         At the first cell that is no plain answer, the first double, or where a case comes back later in the
         file. Blocks yielded before that must then be forgotten.
     """
-    import pyarrow as pa
-
-    try:
-        carried: _Rows | None = None
-        seen: set[str] = set()
-        for batch in _open(path, scale, layout):
-            rows = _rows(batch, layout, scale, carried)
-            names = rows.cases.tolist()
-            new = names if carried is None else names[1:]
-            if len(set(new)) != len(new) or not seen.isdisjoint(new):
-                raise Odd("cases whose rows do not stand together")
-            seen.update(new)
-            whole, carried = rows.split()
-            if whole is not None:
-                yield whole.forms()
-        if carried is not None:
-            yield carried.forms()
-    except pa.ArrowInvalid:
-        raise Odd("cells that are no plain answers") from None
-
-
-def _open(path: Path, scale: Scale, layout: Layout) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    code = pa.dictionary(pa.int32(), pa.string())
-    types = {name: code for role, name in layout.roles.items() if role != "session"}
-    types[layout.roles["session"]] = pa.int32()
-    types |= dict.fromkeys(layout.items, pa.int8() if _fits_a_byte(scale) else pa.float64())
-    return arrow_csv.open_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
-        parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter),
-        convert_options=arrow_csv.ConvertOptions(
-            include_columns=[*layout.roles.values(), *layout.items],
-            column_types=types,
-            null_values=MISSING_WORDS,
-            strings_can_be_null=False,
-        ),
-    )
+    options = options or ReadOptions()
+    rules = rules_for(scale, options.mapping or Mapping(), options.missing)
+    carried: _Rows | None = None
+    seen: set[str] = set()
+    for chunk in filter(n_lines, chunks_of(path, BLOCK_BYTES)):
+        rows = _rows(chunk, layout, rules, carried)
+        names = rows.cases.tolist()
+        new = names if carried is None else names[1:]
+        if len(set(new)) != len(new) or not seen.isdisjoint(new):
+            raise Odd("cases whose rows do not stand together")
+        seen.update(new)
+        whole, carried = rows.split()
+        if whole is not None:
+            yield whole.forms()
+    if carried is None:
+        raise Odd("no rows")
+    yield carried.forms()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,27 +112,16 @@ class _Rows:
             missing=self.missing[:, rows],
         )
 
-    def _key(self) -> Array:
-        """Return one number for each row that sorts like case, rater, session."""
-        rank = np.argsort(np.argsort(self.raters.astype(str)))[self.rater]
-        low, high = int(self.session.min()), int(self.session.max())
-        series = self.case.astype(np.int64) * len(self.raters) + rank
-        key: Array = series * (high - low + 1) + (self.session - low)
-        return key
-
     def forms(self) -> Forms:
         """Return the rows as Forms, in the order case, rater, session; a double is odd."""
-        key = self._key()
-        if (np.diff(key) > 0).all():
-            rows: Any = slice(None)
-        else:
-            rows = np.argsort(key, kind="stable")
-            if (np.diff(key[rows]) == 0).any():
-                raise Odd("doubled sessions")
+        rank = ranks(self.raters)[self.rater]
+        order = in_order(self.case, rank, self.session)
+        rows: Any = slice(None) if order is None else order
+        _require_days_in_order(self.case[rows], self.rater[rows], self.date[rows])
         return Forms(
             case=self.case[rows],
             cases=self.cases,
-            session=self.session[rows].astype(np.int64),
+            session=self.session[rows],
             date=self.date[rows],
             therapist=self.therapist[rows],
             therapists=self.therapists,
@@ -225,22 +132,36 @@ class _Rows:
         )
 
 
-def _rows(batch: Any, layout: Layout, scale: Scale, carried: _Rows | None) -> _Rows:
-    n_rows = len(batch)
-    columns = {role: batch.column(name) for role, name in layout.roles.items()}
-    if columns["session"].null_count or n_rows == 0:
-        raise Odd("rows without a session number")
-    case, cases = _coded(columns["case"])
+def _require_days_in_order(case: Array, rater: Array, date: Array) -> None:
+    dated = np.flatnonzero(~np.isnat(date))
+    same = (np.diff(case[dated]) == 0) & (np.diff(rater[dated]) == 0)
+    if (same & (np.diff(date[dated]).astype(np.int64) < 0)).any():
+        raise Odd("dates that run against the session numbers")
+
+
+def _rows(chunk: bytes, layout: Layout, rules: Rules, carried: _Rows | None) -> _Rows:
+    require_plain_bytes(chunk, layout.delimiter)
+    if layout.typed and holds_hexadecimals(chunk):
+        raise Odd("cells that are no plain answers")
+    places = {role: column.place for role, column in layout.keys.items()}
+    texts = {*places.values(), *(column.place for column in layout.beyond)}
+    cells = read_cells(chunk, layout, texts, typed=layout.typed)
+    require_blank_beyond(cells, layout)
+    columns = {role: cells.texts[place] for role, place in places.items()}
+    case, cases = _names(columns["case"], "")
     if (np.diff(case) < 0).any():
         raise Odd("cases whose rows do not stand together")
-    rater, raters = _coded(columns.get("rater"), n_rows, default=scale.perspective)
-    therapist, therapists = _coded(columns.get("therapist"), n_rows, default="")
-    answers, missing = _answers([batch.column(name) for name in layout.items], scale)
+    n_rows = len(case)
+    rater, raters = _names(columns.get("rater", _alike(layout.default_rater, n_rows)), "")
+    if any(name not in SIDES and name.casefold() in SIDES for name in raters):
+        raise Odd("raters in capital letters")
+    therapist, therapists = _names(columns.get("therapist", _alike("", n_rows)))
+    answers, missing = _answers(cells, layout, rules)
     rows = _Rows(
         case=case,
         cases=cases,
-        session=numbers(columns["session"]),
-        date=_dates(columns.get("date"), n_rows),
+        session=_sessions(columns["session"]),
+        date=_dates(columns.get("date", _alike("", n_rows))),
         therapist=therapist,
         therapists=therapists,
         rater=rater,
@@ -251,56 +172,42 @@ def _rows(batch: Any, layout: Layout, scale: Scale, carried: _Rows | None) -> _R
     return rows if carried is None else _joined(carried, rows)
 
 
-def _coded(column: Any, n_rows: int = 0, *, default: str | None = None) -> tuple[Array, Array]:
-    """Return codes and names of a text column; blanks around a name, or none at all, are odd."""
-    if column is None:
-        return np.zeros(n_rows, dtype=np.int32), np.array([default], dtype=object)
-    names = column.dictionary.to_pylist()
-    if list(map(str.strip, names)) != names or (default is None and "" in names):
-        raise Odd("names with blanks around them")
+def _alike(text: str, n_rows: int) -> Coded:
+    return Coded(codes=np.zeros(n_rows, dtype=np.int32), texts=np.array([text], dtype=object))
+
+
+def _names(column: Coded, odd: str | None = None) -> tuple[Array, Array]:
+    """Return codes and names of a column of people, none of which may be the text `odd`."""
+    names = column.texts.tolist()
+    require_codes(column.texts)
+    if odd in names:
+        raise Odd("names that are left out")
     if any("@" in name for name in names):
         raise Odd("names that may be e-mail addresses")
-    if default:
-        names = [name or default for name in names]
-        if len(set(names)) != len(names):
-            raise Odd("names that are given and left out")
-    return numbers(column.indices), np.array(names, dtype=object)
+    return column.codes, column.texts
 
 
-def _answers(columns: list[Any], scale: Scale) -> tuple[Array, Array]:
-    shape = (len(columns), len(columns[0]))
-    answers = np.empty(shape, dtype=np.int8 if _fits_a_byte(scale) else np.float64)
-    missing = np.zeros(shape, dtype=bool)
-    for place, column in enumerate(columns):
-        answers[place] = numbers(column)
-        if column.null_count:
-            missing[place] = nulls(column)
-            answers[place, missing[place]] = scale.item_bounds[place][0]
-    if answers.size:
-        low, high = np.array(scale.item_bounds).T
-        if (answers.min(axis=1) < low).any() or (answers.max(axis=1) > high).any():
-            raise Odd("answers outside the range")
-    if scale.whole and answers.dtype == np.float64 and (answers % 1 != 0).any():
-        raise Odd("answers that are no whole numbers")
-    return answers, missing
-
-
-def _fits_a_byte(scale: Scale) -> bool:
-    ends = [end for bounds in scale.item_bounds for end in bounds]
-    return scale.whole and BYTE.min <= min(ends) and max(ends) <= BYTE.max
-
-
-def _dates(column: Any, n_rows: int) -> Array:
-    if column is None:
-        return np.full(n_rows, np.datetime64("NaT"), dtype="datetime64[D]")
-    import pyarrow.compute as pc
-
-    texts = column.dictionary
-    if not pc.all(pc.match_substring_regex(texts, r"^(\d{4}-\d{2}-\d{2})?$")).as_py():
-        raise Odd("dates that are not plain")
-    days = np.array([text or "NaT" for text in texts.to_pylist()], dtype="datetime64[D]")
-    found: Array = days[numbers(column.indices)]
+def _sessions(column: Coded) -> Array:
+    if not all(map(_SESSION.fullmatch, column.texts)):
+        raise Odd("sessions that are no plain numbers")
+    found: Array = np.array(list(map(int, column.texts)), dtype=np.int64)[column.codes]
     return found
+
+
+def _dates(column: Coded) -> Array:
+    if not all(text == "" or _DAY.fullmatch(text) for text in column.texts):
+        raise Odd("dates that are not plain")
+    try:
+        days = [datetime.date.fromisoformat(text) if text else np.datetime64("NaT") for text in column.texts]
+    except ValueError:
+        raise Odd("dates that are not plain") from None
+    found: Array = np.array(days, dtype="datetime64[D]")[column.codes]
+    return found
+
+
+def _answers(cells: Cells, layout: Layout, rules: Rules) -> tuple[Array, Array]:
+    columns = [item_answers(cells, layout, rules, place) for place in range(len(layout.item_columns))]
+    return np.stack([answers for answers, _ in columns]), np.stack([missing for _, missing in columns])
 
 
 def _joined(carried: _Rows, rows: _Rows) -> _Rows:

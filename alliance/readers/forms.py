@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from alliance.readers.answers import UNREADABLE, Answers, answer_kinds
+from alliance.readers.answers import UNREADABLE, Answers, Rules, answer_kinds
 from alliance.readers.attendance import read_words
-from alliance.readers.columns import Column
+from alliance.readers.codes import with_usable_codes
+from alliance.readers.columns import SIDES, Column
 from alliance.readers.flags import note_flags
 from alliance.readers.mapping import Mapping, plain
 from alliance.readers.problems import Kind, Log, counted, places
@@ -19,8 +21,6 @@ from alliance.readers.times import read_dates, read_sessions
 from alliance.scale import Scale
 
 Array = np.ndarray[Any, Any]
-
-SIDES = ("client", "therapist", "observer")
 
 NO_CASE = Kind(
     label="no case",
@@ -82,13 +82,15 @@ NO_SCALE = Kind(
 class Part:
     """The entries of one scale with their answers; `scale` is None for rows that name no form.
 
-    `rater` filled in this form, where the mapping says so of one of several forms.
+    `rater` filled in this form, where the mapping says so of one of several forms; `rules` are those its
+    cells were read by.
     """
 
     scale: Scale | None
     entries: Entries
     answers: Answers
     rater: str = ""
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +119,11 @@ def settle(context: Context, log: Log) -> Settled:
     forms = pd.concat([_start(number, part) for number, part in enumerate(context.parts)], ignore_index=True)
     forms = forms.sort_values("line", kind="stable", ignore_index=True)
     forms = _leave_out_strangers(forms, context, log)
-    forms = _one_of_several(forms, context, log)
     forms = _with_rater(forms, context, log)
-    forms = _with_case(_with_session(forms), log)
+    forms = with_usable_codes(_with_case(_with_session(forms), log), context.keys, log)
     forms = _with_attendance(forms, context, log)
     forms = _with_date(forms, context, log)
-    if "session" in context.keys or context.mapping.pattern:
+    if numbered(context.keys, context.mapping):
         _refuse_sessions(forms, context, log)
     missed = _missed(forms, log)
     forms = _attended(forms, context, log)
@@ -137,15 +138,24 @@ def settle(context: Context, log: Log) -> Settled:
     return Settled(forms=forms, missed=missed)
 
 
+def numbered(keys: Table[str, Column], mapping: Mapping) -> bool:
+    """Return whether the file itself numbers the sessions, in a column or in the names of columns."""
+    return "session" in keys or bool(mapping.pattern) or any(form.pattern for form in mapping.forms)
+
+
 def _numbered(context: Context) -> bool:
-    return "session" in context.keys or bool(context.mapping.pattern)
+    return numbered(context.keys, context.mapping)
 
 
 def _start(number: int, part: Part) -> pd.DataFrame:
     given = part.answers.given.sum(axis=0)
-    shown = pd.array([pd.NA] * len(given), dtype="Int64")
-    places_in_part = np.arange(len(given))
-    return part.entries.keys.assign(part=number, place=places_in_part, given=given, shown=shown)
+    return part.entries.keys.assign(
+        part=number,
+        place=np.arange(len(given)),
+        form="" if part.scale is None else part.scale.id,
+        given=given,
+        shown=pd.array([pd.NA] * len(given), dtype="Int64"),
+    )
 
 
 def _rows(forms: pd.DataFrame) -> pd.DataFrame:
@@ -167,25 +177,14 @@ def _leave_out_strangers(forms: pd.DataFrame, context: Context, log: Log) -> pd.
     return forms[~footer & ~named]
 
 
-def _one_of_several(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
-    """Return the forms without blank ones where several stand side by side in a row of the file."""
-    if not context.mapping.forms:
-        return forms
-    empty = forms["given"] == 0
-    answered = forms.groupby("line")["given"].transform("sum") > 0
-    left = empty & (answered | (forms["part"] > 0))
-    if left.any():
-        log.note(f"{counted(int(left.sum()), 'blank form')} in a row with several forms not read")
-    return forms[~left]
-
-
 def _with_rater(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
     perspectives = [part.scale.perspective if part.scale else "" for part in context.parts]
     default = context.mapping.rater or next(filter(None, perspectives), "")
-    said = [part.rater or context.mapping.rater for part in context.parts]
-    sides = [mine or side or default for mine, side in zip(said, perspectives, strict=True)]
+    sides = [context.mapping.rater or side or default for side in perspectives]
     usual = pd.Series(np.array(sides, dtype=object)[forms["part"]], index=forms.index, dtype=object)
-    rater = forms["rater"].where(~forms["rater"].str.casefold().isin(SIDES), forms["rater"].str.casefold())
+    said = np.array([part.rater for part in context.parts], dtype=object)[forms["part"]]
+    rater = forms["rater"].where(said == "", said)
+    rater = rater.where(~rater.str.casefold().isin(SIDES), rater.str.casefold())
     blank = rater == ""
     told = blank & (forms["given"] > 0)
     if "rater" in context.keys and told.any():
@@ -276,7 +275,7 @@ def _without_unfinished(forms: pd.DataFrame, context: Context, log: Log) -> pd.D
 
     Where a finished form of the same rater and session is there, it always counts instead.
     """
-    begun = forms["unfinished"]
+    begun = forms["unfinished"] & ~_of_no_scale(forms, context)
     if not begun.any():
         return forms
     by = _names_of_form(context)
@@ -294,7 +293,7 @@ def _without_unfinished(forms: pd.DataFrame, context: Context, log: Log) -> pd.D
 
 
 def _names_of_form(context: Context) -> list[str]:
-    return ["part", "case", "rater", "shown" if _numbered(context) else "date"]
+    return ["form", "case", "rater", "shown" if _numbered(context) else "date"]
 
 
 def _without_doubles(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame:
@@ -336,14 +335,19 @@ def _told(forms: pd.DataFrame) -> tuple[str, ...]:
 def _contents(forms: pd.DataFrame, parts: tuple[Part, ...]) -> pd.Series[Any]:
     """Return one comparable value a form: its answers, what was wrong with them, and its date."""
     found = pd.Series("", index=forms.index, dtype=object)
-    for number, part in enumerate(parts):
-        rows = forms[forms["part"] == number]
-        place = rows["place"].to_numpy()
-        texts = np.where(part.answers.kinds >= UNREADABLE, part.entries.texts, "")[:, place]
-        cells = [*part.answers.numbers[:, place], *part.answers.kinds[:, place], *texts]
-        frame = pd.DataFrame(dict(enumerate(cells)), index=rows.index).assign(date=rows["date"])
-        found[rows.index] = frame.groupby(list(frame.columns), dropna=False, sort=False).ngroup().astype(str)
+    for _, own in forms.groupby("form", sort=False):
+        numbers = own["part"].unique().tolist()
+        cells = pd.concat([_cells(own[own["part"] == number], parts[number]) for number in numbers])
+        group = cells.groupby(list(cells.columns), dropna=False, sort=False).ngroup()
+        found[group.index] = group.astype(str)
     return found
+
+
+def _cells(rows: pd.DataFrame, part: Part) -> pd.DataFrame:
+    place = rows["place"].to_numpy()
+    texts = np.where(part.answers.kinds >= UNREADABLE, part.entries.texts, "")[:, place]
+    cells = [*part.answers.numbers[:, place], *part.answers.kinds[:, place], *texts]
+    return pd.DataFrame(dict(enumerate(cells)), index=rows.index).assign(date=rows["date"])
 
 
 def _number_by_date(forms: pd.DataFrame, log: Log) -> pd.DataFrame:

@@ -72,6 +72,8 @@ _YEARS_BEFORE = 10
 _NAME_PART = re.compile(r"[^\W\d_](?:['\u2019-]?[^\W\d_])+")
 _SHARE_OF_NAMES = 0.2
 _FEWEST_WORDS, _MOST_WORDS = 2, 4
+_LONGEST = 500
+"""Characters of a column name that are looked at."""
 _NUMBERED_MOST = 3
 """More columns than this that differ in a number only are items of a form, and their name says nothing."""
 
@@ -186,7 +188,7 @@ def identifiers(
     found = []
     for place, name in enumerate(names):
         column = _list(columns[place])
-        cells = _filled(dict.fromkeys(column))
+        cells = list(dict.fromkeys(column))
         hit = _email(cells)
         if hit is None and place not in use.answers:
             hit = _hit(name, cells, named.get(place, ""), first_year, is_code=place in use.people)
@@ -222,11 +224,11 @@ def _base(name: str) -> str:
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = key_of(_plain_letters(split)).split("_")
     kept = [word for word in words if word not in _PLAIN_QUALIFIERS]
-    return re.sub(r"\d+$", "", "".join(kept))
+    return re.sub(r"(?<!\d)\d+$", "", "".join(kept))
 
 
 def _plain_letters(word: str) -> str:
-    parts = unicodedata.normalize("NFKD", word)
+    parts = unicodedata.normalize("NFKD", word[:_LONGEST])
     return "".join(sign for sign in parts if not unicodedata.combining(sign))
 
 
@@ -245,6 +247,9 @@ def _hit(
 
     The codes of cases, therapists and raters are looked at for the names of people only.
     """
+    if is_code and not named and not any(" " in cell or "," in cell for cell in cells):
+        return None
+    cells = _filled(cells)
     if not cells:
         return None
     if named and not _harmless(named, cells):

@@ -13,15 +13,18 @@ from alliance.errors import DataError, Trouble
 from alliance.frames import KEYS
 from alliance.readers.attendance import appointments_of, empty_appointments
 from alliance.readers.episodes import no_cases, number_from_one
+from alliance.readers.flags import ROLE as FLAG
 from alliance.readers.flags import flags_of, no_flags
 from alliance.readers.forms import Part, Settled
+from alliance.readers.layout import FAST, TOLERANT, Odd
 from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
-from alliance.readers.problems import stop_if_wrong
+from alliance.readers.problems import Log, stop_if_wrong
 from alliance.readers.reading import Reading, explore
 from alliance.readers.table import TextTable, says_synthetic
 from alliance.readers.totals import compare_totals
 from alliance.readers.treatments import treatment_cells
+from alliance.readers.whole import read_whole
 from alliance.scale import Scale
 
 
@@ -31,6 +34,7 @@ class Loaded:
 
     `cases` has client and episode behind each case; `cells` are the columns that may say how treatments
     ended; `synthetic`: the file says that it is; `outcome_flags`: what an outcome system says of a session.
+    `lane` is "fast", or "tolerant: " and what was odd.
     """
 
     responses: dict[str, pd.DataFrame]
@@ -43,6 +47,7 @@ class Loaded:
     cells: TextTable | None = None
     outcome_flags: pd.DataFrame = field(default_factory=no_flags)
     synthetic: bool = False
+    lane: str = FAST
 
 
 def read(path: str | Path, scale: Scale, **options: Any) -> pd.DataFrame:
@@ -104,13 +109,57 @@ def load(
         With every problem at once; with `on_error="drop"` only if nothing can be read.
     """
     options = options or ReadOptions()
+    try:
+        return _plain(path, scale, options, folders, treatments)
+    except Odd as odd:
+        why = str(odd)
     reading = explore(path, scale, options=options, folders=folders, treatments=treatments)
     stop_if_wrong(reading.log, options.on_error)
     if reading.settled is None:
         message = f"no form could be read from '{path}'"
         raise DataError(message, hint="`alliance check FILE` says what is in it")
-    loaded = _finish(reading, reading.settled)
+    loaded = replace(_finish(reading, reading.settled), lane=f"{TOLERANT}: {why}")
     return _renumbered(loaded, treatments) if renumber else loaded
+
+
+def _plain(
+    path: str | Path,
+    scale: Scale | None,
+    options: ReadOptions,
+    folders: Sequence[Path],
+    treatments: pd.DataFrame | None,
+) -> Loaded:
+    """Return what the fast lane finds; Odd, with the reason, if it leaves the file to the tolerant one."""
+    if str(path) == "-" or treatments is not None:
+        raise Odd("standard input" if treatments is None else "treatments of their own")
+    found = read_whole(Path(path), scale, options, folders)
+    nothing = pd.DataFrame({"case": found.cases["case"].iloc[:1], "shown": 1, FLAG: ""})
+    return Loaded(
+        responses={found.scale.id: found.responses},
+        scales={found.scale.id: found.scale},
+        appointments=empty_appointments(),
+        rejected=Log().rejected(),
+        notes=found.notes,
+        mapping=options.mapping or Mapping(),
+        cases=found.cases,
+        outcome_flags=flags_of(nothing),
+        synthetic=found.synthetic,
+    )
+
+
+def lane_of(
+    path: str | Path,
+    scale: Scale | None,
+    *,
+    options: ReadOptions,
+    folders: Sequence[Path] = (),
+    treatments: pd.DataFrame | None = None,
+) -> str:
+    """Return the lane that `load` takes: "fast", or "tolerant: " and what is odd."""
+    try:
+        return _plain(path, scale, options, folders, treatments).lane
+    except Odd as odd:
+        return f"{TOLERANT}: {odd}"
 
 
 def _renumbered(loaded: Loaded, treatments: pd.DataFrame | None) -> Loaded:
@@ -130,9 +179,9 @@ def _finish(reading: Reading, settled: Settled) -> Loaded:
             own = _responses(settled.forms, number, part)
             before = responses.get(part.scale.id)
             responses[part.scale.id] = own if before is None else _together(before, own)
-    for part in reading.parts:
-        if part.scale is not None and part.entries.shape == "long":
-            compare_totals(reading.table, responses[part.scale.id], part.scale, reading.mapping, log)
+    long = {part.scale.id for part in reading.parts if part.scale and part.entries.shape == "long"}
+    for name in (each for each in scales if each in long):
+        compare_totals(reading.table, responses[name], scales[name], reading.mapping, log)
     log.notes.extend(_as_note(trouble) for trouble in log.absences)
     told = "attendance" in reading.keys or "attended" in reading.keys
     return Loaded(

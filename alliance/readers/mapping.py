@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import tomllib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from alliance.errors import DataError, StoreError, unknown_name
+from alliance.errors import DataError, StoreError, toml_fault, unknown_name
 
 ROLES = (
     "case", "episode", "session", "date", "therapist", "rater", "scale", "attendance", "attended", "item",
@@ -99,8 +101,8 @@ def read_mapping(path: str | Path) -> Mapping:
     except OSError as error:
         message = f"cannot read the mapping '{path}': {error.strerror}"
         raise StoreError(message, hint="`alliance check FILE --write-map` drafts one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"'{path.name}' is no TOML file: {error}"
+    except (ValueError, RecursionError) as error:
+        message = f"'{path.name}' is no TOML file: {toml_fault(error)}"
         raise DataError(
             message, hint="`alliance check FILE --write-map` drafts a mapping to start from"
         ) from None
@@ -123,7 +125,8 @@ def _fields(table: dict[str, Any]) -> dict[str, Any]:
     words = table.get("answers", {})
     if words:
         fields["answers"] = _numbers_of(words)
-        fields["worded"] = {form: _by_language(own) for form, own in words.items() if isinstance(own, dict)}
+        own = {plain(form): each for form, each in words.items() if isinstance(each, dict)}
+        fields["worded"] = {form: _by_language(each) for form, each in own.items()}
     if "missing" in table:
         fields["missing"] = tuple(str(code) for code in table["missing"])
     if "sessions" in table:
@@ -148,6 +151,15 @@ def _by_language(words: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def _breaches(table: dict[str, Any]) -> Iterator[str]:
     yield from _breaches_of(table, CHECKS)
+    if table.get("forms"):
+        columns = table.get("columns", {})
+        roles = (
+            [role for role in columns if re.fullmatch(f"scale|{ITEM}", role)]
+            if isinstance(columns, dict)
+            else []
+        )
+        named = [name for name in OF_ONE_FORM if name in table] + [f"columns.{role}" for role in roles[:1]]
+        yield from (f"{name}: belongs under [[forms]], where there are several forms" for name in named)
 
 
 def _breaches_of(table: dict[str, Any], checks: dict[str, Check]) -> Iterator[str]:
@@ -166,13 +178,22 @@ def _text(value: Any) -> Iterator[str]:
 
 
 def _number(value: Any) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        yield f": must be a number, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
+        yield f": must be a number, got {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error quotes it, cut short where it is long."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and abs(value) >= MOST:
+        return "a number far too large"
+    return reprlib.repr(value)
 
 
 def _line(value: Any) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        yield f": must be a line of the file, 1 or more, got {value!r}"
+        yield f": must be a line of the file, 1 or more, got {_shown(value)}"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -181,9 +202,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _codes(value: Any) -> Iterator[str]:
-    allowed = str | int | float
-    if not isinstance(value, list) or not all(isinstance(entry, allowed) for entry in value):
+    if not isinstance(value, list) or not all(map(_is_code, value)):
         yield ": must be a list of texts or numbers"
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, str | float) or (isinstance(value, int) and abs(value) < MOST)
 
 
 def _pattern(value: Any) -> Iterator[str]:
@@ -194,7 +218,7 @@ def _pattern(value: Any) -> Iterator[str]:
 def _one_of(known: tuple[str, ...]) -> Check:
     def check(value: Any) -> Iterator[str]:
         if value not in known:
-            yield f": must be one of {', '.join(known)}, got {value!r}"
+            yield f": must be one of {', '.join(known)}, got {_shown(value)}"
 
     return check
 
@@ -211,8 +235,9 @@ def _sessions(value: Any) -> Iterator[str]:
         yield ": must be a table of word = session number"
         return
     for word, number in value.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            yield f'."{word}": must be a session number, got {number!r}'
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < MOST:
+            yield f'."{word}": must be a session number, got {_shown(number)}'
+    yield from _twice(value)
 
 
 def _items(value: Any) -> Iterator[str]:
@@ -230,6 +255,17 @@ def _forms(value: Any) -> Iterator[str]:
         if sum(name in entry for name in ("items", "columns", "pattern")) != 1:
             yield f" {number}: must say which columns are its items: items, columns or pattern"
         yield from (f" {number}: {problem}" for problem in _breaches_of(entry, FORM_CHECKS))
+    sides = [(entry.get("scale"), entry.get("rater", "")) for entry in value]
+    for number, side in enumerate(sides, 1):
+        if side in sides[: number - 1]:
+            yield f" {number}: the same scale and rater as in an entry before; each needs its own rater"
+
+
+def _item_columns(value: Any) -> Iterator[str]:
+    yield from _columns(value)
+    if isinstance(value, dict):
+        others = [role for role in value if role in ROLES]
+        yield from (f".{role}: belongs under [columns]; here are q1 and so on only" for role in others)
 
 
 def _columns(value: Any) -> Iterator[str]:
@@ -237,11 +273,11 @@ def _columns(value: Any) -> Iterator[str]:
         yield ": must be a table of role = column"
         return
     for role, column in value.items():
-        if role not in ROLES and not re.fullmatch(r"q[1-9]\d*", role):
+        if role not in ROLES and not re.fullmatch(ITEM, role):
             yield f".{role}: unknown role; known: {', '.join(ROLES)}, q1 and so on"
         yield from (f".{role}{problem}" for problem in _text(column))
-    named = [column for column in value.values() if isinstance(column, str)]
-    for column in sorted({name for name in named if named.count(name) > 1}):
+    counts = Counter(column for column in value.values() if isinstance(column, str))
+    for column in sorted(name for name, n in counts.items() if n > 1):
         yield f": '{column}' is given two roles"
 
 
@@ -254,11 +290,19 @@ def _answers(value: Any, depth: int = 0) -> Iterator[str]:
         yield from (
             f'."{word}"{each}' for each in (_answers(number, depth + 1) if inner else _number(number))
         )
-    words = [plain(word) for word, number in value.items() if not isinstance(number, dict)]
-    for word in sorted({word for word in words if words.count(word) > 1}):
+    yield from _twice(value)
+
+
+def _twice(names: Iterable[str]) -> Iterator[str]:
+    counts = Counter(plain(word) for word in names)
+    for word in sorted(word for word, n in counts.items() if n > 1):
         yield f": '{word}' is there twice"
 
 
+ITEM = r"q[1-9][0-9]{0,3}"
+MOST = 10**15
+"""No number of a mapping is as large: no line, session, answer or code."""
+OF_ONE_FORM = ("scale", "pattern", "turned")
 FORM_AND_LANGUAGE = 2
 NAMES = {"from": "source"}
 """Fields that are called otherwise in Python."""
@@ -287,5 +331,6 @@ CHECKS: dict[str, Check] = {
 }
 FORM_CHECKS: dict[str, Check] = {
     "items": _items,
-    **{name: CHECKS[name] for name in ("scale", "columns", "rater", "missing", "shift", "turned", "pattern")},
+    "columns": _item_columns,
+    **{name: CHECKS[name] for name in ("scale", "rater", "missing", "shift", "turned", "pattern")},
 }

@@ -14,9 +14,10 @@ import pandas as pd
 from alliance.errors import DataError
 from alliance.frames import KEYS
 from alliance.readers.answers import MISSING_WORDS, number_of
-from alliance.readers.columns import NO_HINTS, Column, Hints, find_keys
+from alliance.readers.codes import refuse_unusable_codes
+from alliance.readers.columns import NO_HINTS, SIDES, Column, Hints, find_keys
 from alliance.readers.episodes import name_cases
-from alliance.readers.forms import BAD_DATE, BAD_SESSION, CONFLICT, NO_CASE, NO_DATE, NO_SESSION, SIDES
+from alliance.readers.forms import BAD_DATE, BAD_SESSION, CONFLICT, NO_CASE, NO_DATE, NO_SESSION
 from alliance.readers.identifiers import refuse_identifiers
 from alliance.readers.mapping import Mapping, plain
 from alliance.readers.opening import read_export
@@ -118,6 +119,7 @@ def read_series(
     keys = find_keys(table.names, mapping, log=log, hints=opened.hints)
     places_of = {name: _place(table, name, log) for name in (*columns, *texts)}
     _require_keys(table, keys, log)
+    refuse_unusable_codes(table, keys, log)
     used = (*columns, *texts)
     refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers, used=used)
     if log.troubles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,13 +11,10 @@ import pandas as pd
 from alliance.readers.answers import ANSWER, UNREADABLE, Rules, convert, is_blank
 from alliance.readers.columns import (
     NO_HINTS,
-    REPEAT_INSTANCE,
-    REPEAT_INSTRUMENT,
     Column,
     Hints,
     find_items,
     guess_pattern,
-    key_of,
     number_items,
     pattern_groups,
 )
@@ -59,6 +56,7 @@ class Entries:
     lines : int64, shape (items, forms); line each answer stands in
     names : the file's own name of each item
     columns : item number → column, for the forms of one column an item
+    called : item number → every name the item has in the file: its column, its columns, or its ids
     """
 
     keys: pd.DataFrame
@@ -67,6 +65,12 @@ class Entries:
     names: tuple[str, ...]
     columns: dict[int, Column]
     shape: str
+    called: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def take(self, forms: Array) -> Entries:
+        """Return the entries with only the `forms` (a bool array)."""
+        keys = self.keys[forms].reset_index(drop=True)
+        return replace(self, keys=keys, texts=self.texts[:, forms], lines=self.lines[:, forms])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +134,21 @@ def _long(layout: Layout, rules: Rules, items: Any, log: Log) -> Entries:
             hint="add the columns, or load the rest with --on-error drop: the items then count as unanswered",
         )
     filled = [table.columns[items.columns[n].place] if n in items.columns else None for n in range(1, k + 1)]
-    table, filled = _only_form_rows(table, filled, log)
+    table, filled = _only_form_rows(layout, items.columns, filled, log)
     texts = np.full((k, len(table.lines)), "", dtype=object)
     for place, column in enumerate(filled):
         if column is not None:
             texts[place] = column
     keys = _keys(layout, table)
-    lines = _lines(table, items.columns, k)
-    return Entries(keys=keys, texts=texts, lines=lines, names=names, columns=items.columns, shape="long")
+    return Entries(
+        keys=keys,
+        texts=texts,
+        lines=_lines(table, items.columns, k),
+        names=names,
+        columns=items.columns,
+        shape="long",
+        called={number: (column.name,) for number, column in items.columns.items()},
+    )
 
 
 def _lines(table: TextTable, columns: dict[int, Column], k: int) -> Array:
@@ -165,30 +176,32 @@ def _refuse_beyond(table: TextTable, beyond: tuple[Column, ...], rules: Rules, l
 
 
 def _only_form_rows(
-    table: TextTable, columns: list[Array | None], log: Log
+    layout: Layout, items: dict[int, Column], columns: list[Array | None], log: Log
 ) -> tuple[TextTable, list[Array | None]]:
-    """Return the table and the item columns without the rows of other REDCap instruments."""
-    filled = [column for column in columns if column is not None]
-    answered = np.zeros(len(table.lines), dtype=bool)
-    for column in filled:
-        answered |= ~is_blank(column)
-    keep = _redcap_rows(table, answered, log)
+    """Return the table and the item columns without the rows that hold other forms, as far as that is known.
+
+    A row that says of an appointment how it went stays. Rows in which the form of the items was begun and not
+    sent are marked as unfinished.
+    """
+    table, known = layout.table, layout.hints.forms
+    forms = [known[column.name] for column in items.values() if column.name in known]
+    if not forms:
+        return table, columns
+    keep = np.isin(table.lines, sorted(set().union(*(form.held for form in forms))))
+    for column in columns:
+        keep |= False if column is None else ~is_blank(column)
+    for role in {"attendance", "attended"} & layout.keys.keys():
+        keep |= ~is_blank(table.columns[layout.keys[role].place])
+    if not keep.all():
+        n_others = int((~keep).sum())
+        log.note(f"{counted(n_others, 'row')} without this form not read", _as_lines(table.lines[~keep]))
+    begun = np.isin(table.lines, sorted(set().union(*(form.unfinished for form in forms))))
+    table = replace(table, unfinished=table.unfinished | begun)
     return table.take(keep), [None if column is None else column[keep] for column in columns]
 
 
-def _redcap_rows(table: TextTable, answered: Array, log: Log) -> Array:
-    """Return the rows of the REDCap instrument the answers belong to; all rows if nothing repeats."""
-    keep = np.ones(len(table.lines), dtype=bool)
-    keys = [key_of(name) for name in table.names]
-    instance = next((table.columns[keys.index(name)] for name in REPEAT_INSTANCE if name in keys), None)
-    instrument = next((table.columns[keys.index(name)] for name in REPEAT_INSTRUMENT if name in keys), None)
-    if instance is not None:
-        keep &= (instance != "") | answered
-    if instrument is not None and answered.any():
-        keep &= np.isin(instrument.astype(str), np.unique(instrument[answered].astype(str)))
-    if not keep.all():
-        log.note(f"{counted(int((~keep).sum()), 'row')} of other REDCap instruments were not read as forms")
-    return keep
+def _as_lines(lines: Array) -> list[str]:
+    return [f"line {line}" for line in lines]
 
 
 def _wide(layout: Layout, rules: Rules, log: Log) -> Entries | None:
@@ -210,11 +223,29 @@ def _wide(layout: Layout, rules: Rules, log: Log) -> Entries | None:
     _tell_absent(groups, sessions, k, layout, log)
     parts = [_wide_session(layout, groups, session, k, log) for session in sessions]
     texts = np.concatenate([part.texts for part in parts], axis=1)
-    present = np.flatnonzero(~is_blank(texts).all(axis=0))
-    keys = pd.concat([part.keys for part in parts]).iloc[present].reset_index(drop=True)
+    keys = pd.concat([part.keys for part in parts])
+    present = np.flatnonzero(~is_blank(texts).all(axis=0) | _rated(layout, keys))
+    keys = keys.iloc[present].reset_index(drop=True)
     lines = np.broadcast_to(keys["line"].to_numpy(), (k, len(keys)))
     names = tuple(layout.mapping.pattern.replace("{item}", str(n)) for n in range(1, k + 1))
-    return Entries(keys=keys, texts=texts[:, present], lines=lines, names=names, columns={}, shape="wide")
+    called = {
+        n: tuple(table.names[at[0]] for (_, item), at in groups.items() if item == n) for n in range(1, k + 1)
+    }
+    return Entries(
+        keys=keys,
+        texts=texts[:, present],
+        lines=lines,
+        names=names,
+        columns={},
+        shape="wide",
+        called=called,
+    )
+
+
+def _rated(layout: Layout, keys: pd.DataFrame) -> Array:
+    """Return the forms of which a column of their session says who filled them in: they are there."""
+    by_session = "{session}" in layout.mapping.columns.get("rater", "")
+    return (keys["rater"] != "").to_numpy(dtype=bool) & by_session
 
 
 def _tell_absent(groups: Any, sessions: list[int], k: int, layout: Layout, log: Log) -> None:
@@ -245,7 +276,8 @@ def _wide_session(layout: Layout, groups: Any, session: int, k: int, log: Log) -
         if "{session}" in named and role in KEY_ROLES:
             name = named.replace("{session}", str(session))
             if name in table.names:
-                keys[role] = table.columns[table.names.index(name)]
+                cells = table.columns[table.names.index(name)]
+                keys[role] = pd.Series(cells, index=keys.index, dtype=object)
             else:
                 log.trouble(
                     f"there is no column '{name}'", where=[f"mapping: {role}"], hint="correct the mapping"
@@ -268,12 +300,12 @@ def _one_answer_a_row(layout: Layout, rules: Rules, log: Log) -> Entries | None:
     item = np.array([numbers.get(name, 0) for name in uniques], dtype=np.int64)[codes]
     table, item = table.take(item > 0), item[item > 0]
     values = table.columns[layout.keys["value"].place]
-    kept = _redcap_rows(table, ~is_blank(values), log)
-    table = table.take(kept)
+    called = {n: tuple(name for name, number in numbers.items() if number == n) for n in numbers.values()}
     keys = _keys(layout, table)
     by = ["case", "rater", "session"] + ([] if "session" in layout.keys else ["date"])
     form = keys.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
-    return _pivot(_AnswerRows(keys=keys, form=form, item=item[kept], texts=values[kept]), layout, rules, log)
+    rows = _AnswerRows(keys=keys, form=form, item=item, texts=values)
+    return replace(_pivot(rows, layout, rules, log), called=called)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alliance.cells import restored
 from alliance.errors import DataError
-from alliance.readers.columns import header_names, recognised
+from alliance.readers.columns import HEADER_WITHIN, header_names, recognised
 from alliance.readers.mapping import Mapping
 from alliance.readers.problems import Log, counted
 from alliance.readers.text import Records
 
 Array = np.ndarray[Any, Any]
 
-HEADER_WITHIN = 30
 _SURE_HEADER = 2
 
 
@@ -83,7 +83,7 @@ def make_table(
     rows, lines = records.rows[first:], np.array(records.lines[first:], dtype=np.int64)
     widths = _widths(rows, padded=records.padded)
     _refuse_long_rows(rows, widths, lines, len(header), log)
-    columns = tuple(stripped(column) for column in _transpose(rows, len(header)))
+    columns = tuple(stripped(column, literal=records.literal) for column in _transpose(rows, len(header)))
     blank = _blank_rows(columns, len(rows))
     table = TextTable(
         names=header,
@@ -113,10 +113,16 @@ def says_synthetic(table: TextTable) -> bool:
     return "synthetic" in names and bool((table.columns[names.index("synthetic")] == "true").any())
 
 
-def stripped(column: Array) -> Array:
-    """Return the texts without the blanks around them, each different text looked at once."""
+def stripped(column: Array, *, literal: bool = False) -> Array:
+    """Return the texts without blanks around them, and as they were before they were made safe to write.
+
+    Texts that are `literal` were not made safe. Each different text is looked at once.
+    """
     codes, texts = pd.factorize(column)
-    return np.array([text.strip() for text in texts], dtype=object)[codes] if len(texts) else column
+    if not len(texts):
+        return column
+    plain = [text.strip() if literal else restored(text.strip()) for text in texts]
+    return np.array(plain, dtype=object)[codes]
 
 
 def fill_down(table: TextTable, names: tuple[str, ...], log: Log) -> TextTable:
@@ -138,6 +144,8 @@ def fill_down(table: TextTable, names: tuple[str, ...], log: Log) -> TextTable:
 def _header_place(records: Records, mapping: Mapping, expected: Collection[str]) -> int:
     if mapping.header_row is not None:
         return _place_of_line(records, mapping.header_row)
+    if records.headed:
+        return 0
     nonblank = (place for place, row in enumerate(records.rows) if any(cell.strip() for cell in row))
     filled = list(islice(nonblank, HEADER_WITHIN))
     if not filled:

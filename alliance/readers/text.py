@@ -11,15 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from alliance.cells import LONGEST
 from alliance.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SNIFFED_CHARACTERS = 65_536
 SNIFFED_RECORDS = 100
+SNIFFED_BYTES = 200
+FEWEST_ZEROS = 5
+"""One in so many bytes is zero where text is UTF-16 without a byte order mark."""
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
+    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
     (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
@@ -30,7 +36,9 @@ class Records:
     """The cells of a file as text, row by row, with the line (or sheet row) each record starts in.
 
     `padded` says that every row was filled up to one width, as a spreadsheet does. `cell_lines` has the line
-    of every cell, where a row was put together from several lines.
+    of every cell, where a row was put together from several lines. `headed` says that the first row is the
+    header, whatever stands in the others; `literal` that the cells are as they were meant, and none has an
+    apostrophe that was put in front to make it safe.
     """
 
     rows: list[list[str]]
@@ -41,6 +49,8 @@ class Records:
     padded: bool = False
     notes: tuple[str, ...] = ()
     cell_lines: tuple[tuple[int, ...], ...] = ()
+    headed: bool = False
+    literal: bool = False
 
 
 def read_text(raw: bytes, *, encoding: str | None = None) -> Records:
@@ -72,13 +82,20 @@ def decode(raw: bytes, *, encoding: str | None = None) -> tuple[str, str]:
     for mark, codec, name in _BYTE_ORDER_MARKS:
         if raw.startswith(mark):
             return _decode_as(raw, codec), name
-    if b"\0" in raw[:200]:
-        codec = "utf-16-le" if raw[1:200:2].count(0) >= raw[:200:2].count(0) else "utf-16-be"
+    if codec := _unmarked_utf_16(raw[:SNIFFED_BYTES]):
         return _decode_as(raw, codec), "UTF-16"
     try:
         return raw.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError:
         return _decode_as(raw, "cp1252", "UTF-8 or Windows-1252"), "Windows-1252"
+
+
+def _unmarked_utf_16(start: bytes) -> str:
+    """Return the codec of text of which every second byte is often zero, and no other one; empty if none."""
+    first, second = start[::2].count(0), start[1::2].count(0)
+    if min(first, second) or max(first, second) * FEWEST_ZEROS < len(start[1::2]) or not max(first, second):
+        return ""
+    return "utf-16-le" if second else "utf-16-be"
 
 
 def sniff_delimiter(text: str) -> str:
@@ -101,20 +118,38 @@ def parse(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     starts: list[int] = []
     start = 1
     try:
-        with _uncollected():
+        with uncollected(), _long_cells():
             for row in reader:
                 rows.append(row)
                 starts.append(start)
                 start = reader.line_num + 1
-    except csv.Error:
-        message = "a quotation mark is opened and not closed"
-        hint = "write a quotation mark inside a quoted cell twice, or save the file again from its program"
+    except csv.Error as error:
+        message, hint = _fault(str(error))
         raise DataError(message, where=[f"line {start}: in the record that starts here"], hint=hint) from None
     return rows, starts
 
 
+def _fault(said: str) -> tuple[str, str]:
+    """Return what is wrong with a record, and what to do, from what the parser said."""
+    if "field limit" in said:
+        most = f"a cell holds more than {LONGEST} characters"
+        return most, "look for a quotation mark that is opened and not closed, or shorten the cell"
+    hint = "write a quotation mark inside a quoted cell twice, or save the file again from its program"
+    return "a quotation mark is opened and not closed", hint
+
+
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _long_cells() -> Iterator[None]:
+    """Let the csv module take cells of our own length; its limit holds for the whole process."""
+    before = csv.field_size_limit(LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
     """Leave the garbage collector out: it would look again and again through all rows, which are kept."""
     was_on = gc.isenabled()
     gc.disable()
@@ -128,11 +163,12 @@ def _uncollected() -> Iterator[None]:
 def _decode_as(raw: bytes, codec: str, called: str = "") -> str:
     try:
         return raw.decode(codec)
-    except (UnicodeDecodeError, LookupError):
+    except (ValueError, LookupError):
         message = f"the file cannot be read as {called or codec}"
         raise DataError(message, hint="name its encoding with --encoding, such as --encoding cp850") from None
 
 
 def _declared_delimiter(text: str) -> str:
     line = text[:8].splitlines()[0] if text.strip() else ""
-    return line[4] if len(line) == 5 and line[:4].casefold() == "sep=" else ""  # noqa: PLR2004
+    fits = len(line) == 5 and line[:4].casefold() == "sep=" and line[4] != '"'  # noqa: PLR2004
+    return line[4] if fits else ""

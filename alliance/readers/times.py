@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 NOT_A_SESSION = -1
 
-_TIME = r"(?:[ T].*\d.*)?"
+_TIME = r"(?:[ T][^\d\n]*\d.*)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}){_TIME}")
 _SESSION = re.compile(r"(\D*?)0*(\d{1,9})(?:[.,]0*)?")

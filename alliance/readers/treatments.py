@@ -13,6 +13,7 @@ import pandas as pd
 from alliance.errors import DataError, Trouble
 from alliance.frames import STATUSES, TREATMENTS
 from alliance.readers.answers import MISSING_WORDS
+from alliance.readers.codes import refuse_unusable_codes
 from alliance.readers.columns import Column, find_keys, key_of
 from alliance.readers.episodes import case_names
 from alliance.readers.forms import BAD_DATE
@@ -168,6 +169,7 @@ def _file(path: str | Path, options: ReadOptions, log: Log) -> pd.DataFrame:
         hint = f"add a column status, with {' or '.join(STATUSES)}"
         log.trouble("no column says whether a treatment has ended", where=[f"columns: {columns}"], hint=hint)
     numbers = [column.name for role, column in keys.items() if role in {*DATES, "planned_sessions", *WORDED}]
+    refuse_unusable_codes(table, keys, log)
     refuse_identifiers(table, keys, mapping, log, allow=options.allow_identifiers, used=numbers)
     if log.troubles:
         return _no_rows()

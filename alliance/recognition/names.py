@@ -12,7 +12,7 @@ from alliance.scale import Scale
 FEWEST_ITEMS = 3
 """Columns numbered 1, 2, 3 without a gap from which they are taken for items; a design choice."""
 
-_NUMBERED = re.compile(r"(.*?)([0-9]+)\]?", re.DOTALL)
+_NUMBERED = re.compile(r"(.*?)(?<![0-9])([0-9]{1,9})\]?", re.DOTALL)
 
 
 def item_runs(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -78,4 +78,4 @@ def _letters(text: str) -> str:
 
 def _prefix(name: str) -> str:
     """Return what stands before the number of an item; a session in a pattern does not count."""
-    return re.sub(r"\d+\D*$", "", re.sub(r"[A-Za-z]*\{session\}", "", name))
+    return re.sub(r"(?<!\d)\d+\D*$", "", re.sub(r"(?<![A-Za-z])[A-Za-z]*\{session\}", "", name))

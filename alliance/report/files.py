@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from alliance import arrow
+from alliance.cells import FORMULA, neutral
 from alliance.errors import StoreError, UsageError
 from alliance.frames import Coded
 
@@ -183,17 +184,18 @@ def _folded(cells: list[Any]) -> list[Any]:
 def as_text(values: Any) -> Any:
     """Return a column as texts ready for a CSV line: an Arrow array, or one text if all cells are the same.
 
-    Each different number is put into words once: most columns have few.
+    Texts that a spreadsheet would take for a formula are neutralised. Each different number is put into
+    words once: most columns have few.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if isinstance(values, str):
-        return _quoted(arrow.texts([values]))[0]
+        return _cells(arrow.texts([values]))[0]
     if isinstance(values, Coded):
-        kinds, codes = _quoted(arrow.texts(values.texts)), arrow.column(values.codes)
+        kinds, codes = _cells(arrow.texts(values.texts)), arrow.column(values.codes)
     elif not isinstance(values, pa.Array) and values.dtype == object:
-        return _quoted(arrow.texts(values))
+        return _cells(arrow.texts(values))
     else:
         encoded = pc.dictionary_encode(values if isinstance(values, pa.Array) else arrow.column(values))
         kinds, codes = encoded.dictionary.cast(pa.string()), encoded.indices
@@ -203,6 +205,15 @@ def as_text(values: Any) -> Any:
         return kinds[0]
     cells = kinds.take(codes)
     return pc.fill_null(cells, arrow.one("")) if cells.null_count else cells
+
+
+def _cells(texts: Any) -> Any:
+    """Return texts as cells of a CSV line: what a spreadsheet would run neutralised, then quoted."""
+    import pyarrow.compute as pc
+
+    if pc.any(pc.match_substring_regex(texts, FORMULA)).as_py():
+        texts = arrow.texts(list(map(neutral, texts.to_pylist())))
+    return _quoted(texts)
 
 
 def _quoted(texts: Any) -> Any:

@@ -80,8 +80,8 @@ def triage(
     """
     lines: list[str] = []
     for item in _items(view, limit):
-        text = clean(item.text)
-        wrapped = wrap(text if unicode else to_ascii(text), item.first, item.rest, max(width, NARROWEST))
+        text, first = clean(item.text), clean(item.first)
+        wrapped = wrap(text if unicode else to_ascii(text), first, item.rest, max(width, NARROWEST))
         lines += _styled(wrapped, item.level) if colour and item.level else wrapped
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,32 +177,26 @@ def _first_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Pr
         with _scores_file(request, [part.scale], out) as table:
             _score_blocks(blocks, part, table, tell, _guessed_rows(request.path), request.max_gap_days)
         _write_rejected(request, out, {})
-        return _Run(parts=[part], notes=(), lane="fast", synthetic="synthetic" in layout.names)
+        synthetic = "synthetic" in layout.names
+        return _Run(parts=[part], notes=layout.notes, lane="fast", synthetic=synthetic)
     except Odd as odd:
         spills.close()
-        return _tolerant_pass(request, out, spills, tell, str(odd))
+        return _pass_at_once(request, out, spills, tell, str(odd))
 
 
 def _plain_layout(request: Request) -> Any:
     from alliance.readers.fast import Odd, plain_layout
 
     beside = request.attendance or request.episodes or request.model is not None
-    if request.scale is None or beside or not _is_default(request.read):
+    if request.scale is None or beside:
         raise Odd("options of its own")
-    if request.path.suffix.lower() not in {".csv", ".tsv", ".txt"} or not request.path.is_file():
-        raise Odd("a file that is no plain text")
-    allow = request.read is not None and request.read.allow_identifiers
-    return plain_layout(request.path, request.scale, allow_identifiers=allow)
-
-
-def _is_default(options: ReadOptions | None) -> bool:
-    return options is None or replace(options, on_error="stop", allow_identifiers=False) == type(options)()
+    return plain_layout(request.path, request.scale, request.read)
 
 
 def _plain_blocks(request: Request, layout: Any) -> Iterator[Forms]:
     from alliance.readers.fast import plain_blocks
 
-    return plain_blocks(request.path, _require_scale(request), layout)
+    return plain_blocks(request.path, _require_scale(request), layout, request.read)
 
 
 def _require_scale(request: Request) -> Scale:
@@ -212,7 +206,8 @@ def _require_scale(request: Request) -> Scale:
     return request.scale
 
 
-def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str) -> _Run:
+def _pass_at_once(request: Request, out: OutputFolder, spills: ExitStack, tell: Progress, why: str) -> _Run:
+    """Read the file as a whole, in the lane it allows; `why` says what kept it from the blocks."""
     from alliance.readers import ReadOptions, load
 
     options = request.read or ReadOptions()
@@ -234,7 +229,7 @@ def _tolerant_pass(request: Request, out: OutputFolder, spills: ExitStack, tell:
     return _Run(
         parts=parts,
         notes=loaded.notes,
-        lane=f"tolerant: {why}",
+        lane=f"fast, at once: {why}" if loaded.lane == "fast" else loaded.lane,
         appointments=beside.appointments,
         standing=standing(loaded, beside, request),
         outcome_flags=loaded.outcome_flags,

@@ -6,6 +6,7 @@ table in its own way; it sees the table and says what it knows about it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -99,17 +100,35 @@ def open_export(opened: Opened) -> Export:
     if found is None:
         return _with_line(export)
     read = found.read(export, opened)
-    return replace(read, source=found.name, evidence=evidence, notes=(_told(found, evidence), *read.notes))
+    of_file = (note for note in export.notes if note not in read.notes)
+    return replace(
+        read,
+        source=found.name,
+        evidence=evidence,
+        levels={**export.levels, **read.levels},
+        labels={**export.labels, **read.labels},
+        notes=(_told(found, evidence), *of_file, *read.notes),
+    )
 
 
 def open_container(opened: Opened) -> Export:
     """Return the table in a file as it stands, whatever system it is from; raises as `open_export` does."""
+    return CONTAINERS[claimed(opened)].read(opened)
+
+
+def claimed(opened: Opened) -> str:
+    """Return the name of the kind of file that the bytes are, or are said to be."""
     _load()
     wanted = _wanted(opened)
     if wanted in CONTAINERS:
-        return CONTAINERS[wanted].read(opened)
-    claims = (each for each in CONTAINERS.values() if each.claims(opened))
-    return next(claims, CONTAINERS["csv"]).read(opened)
+        return wanted
+    return next((name for name, each in sorted(CONTAINERS.items()) if each.claims(opened)), "csv")
+
+
+def evidence_of_system(export: Export) -> str:
+    """Return by what a table is seen to be from a system of its own, empty if it is from none."""
+    _load()
+    return _recognised(export)[1]
 
 
 def _with_line(export: Export) -> Export:
@@ -129,15 +148,15 @@ def _told(found: System, evidence: str) -> str:
 
 
 def _recognised(export: Export) -> tuple[System | None, str]:
-    for each in SYSTEMS.values():
+    for _, each in sorted(SYSTEMS.items()):
         evidence = each.recognise(export)
         if evidence:
             return each, evidence
     return None, ""
 
 
+@functools.cache
 def _load() -> None:
     """Import every module of this folder, each of which registers its sources."""
-    if not CONTAINERS:
-        for found in pkgutil.iter_modules(__path__):
-            importlib.import_module(f"{__name__}.{found.name}")
+    for found in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{found.name}")
