@@ -51,6 +51,16 @@ def restored(text: str) -> str:
     return text[1:] if text[:1] == "'" and len(text) > 2 and _FORMULA.match(text) else text  # noqa: PLR2004
 
 
+def quoted(text: str) -> str:
+    """Return a text as it stands in a line of CSV; the csv module leaves a lone carriage return unquoted.
+
+    >>> quoted("a"), quoted("a,b"), quoted('a "b" c')
+    ('a', '"a,b"', '"a ""b"" c"')
+    """
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if any(sign in text for sign in ',"\r\n') else text
+
+
 def has_control(text: str) -> bool:
     r"""Return whether a text holds controls, marks that turn the reading direction, or what nobody sees.
 

@@ -169,7 +169,7 @@ def test_check_drafts_a_mapping_that_loads_the_file(command, tmp_path):
     file, target = write(tmp_path / "foreign.csv", *text), tmp_path / "map.toml"
     done = command("check", file, "--scale", "srs", "--write-map", target)
     assert f"Mapping drafted: {target}" in done.err
-    draft = target.read_text(encoding="utf-8").replace('#? session = "…"', 'session = "Sitzung"')
+    draft = target.read_text(encoding="utf-8").replace("#? session", "session")
     target.write_text(draft, encoding="utf-8")
     scored = command("score", file, "--scale", "srs", "--map", target, "--format", "csv")
     assert scored.code == OK, scored.err + draft

@@ -96,7 +96,7 @@ def test_check_tells_which_definitions_the_data_support(command, study):
 def test_check_tells_the_same_as_json(command, study):
     done = command("check", *study, "--scale", "srs", "--format", "json", "--dropout-def", "incomplete")
     found = json.loads(done.out)
-    assert list(found) == ["schema", "problems", "dropout"]
+    assert list(found) == ["schema", "source", "lane", "problems", "dropout"]
     dropout = found["dropout"]
     by_id = {each["id"]: each for each in dropout["definitions"]}
     assert by_id["unilateral"]["counts"] == {
@@ -150,7 +150,7 @@ def test_without_any_word_on_ends_check_is_what_it_was(command, study):
     done = command("check", study[0], "--scale", "srs")
     assert "dropout" not in done.out
     done = command("check", study[0], "--scale", "srs", "--format", "json")
-    assert json.loads(done.out) == []
+    assert json.loads(done.out) == {"schema": 1, "source": None, "lane": "fast", "problems": []}
     done = command("check", study[0], "--scale", "srs", *study[3:])
     assert done.err == "note: nothing says how treatments ended: --episodes FILE names a file that does\n"
 

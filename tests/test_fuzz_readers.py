@@ -102,7 +102,7 @@ def test_a_strange_mapping_is_obeyed_or_refused_in_words():
 
 @pytest.mark.slow
 def test_many_strange_mappings_are_obeyed_or_refused_in_words():
-    holds(a_strange_mapping, 2000)
+    holds(a_strange_mapping, 800)
 
 
 BESIDE = [
@@ -133,7 +133,7 @@ def test_a_damaged_dictionary_is_read_or_refused_in_words(file, dictionary):
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "dictionary"), BESIDE)
 def test_many_damaged_dictionaries_are_read_or_refused_in_words(file, dictionary):
-    holds(a_damaged_dictionary(file, dictionary), SLOW)
+    holds(a_damaged_dictionary(file, dictionary), SLOW // 2)
 
 
 def both_lanes(random):
@@ -165,7 +165,7 @@ def test_a_fast_lane_gives_what_the_tolerant_one_gives_or_leaves_the_file():
 
 @pytest.mark.slow
 def test_a_fast_lane_never_differs_from_the_tolerant_one():
-    holds(both_lanes, 2500)
+    holds(both_lanes, 1200)
 
 
 GUIDED = Path(__file__).parent / "fuzz" / "run.py"
@@ -175,7 +175,7 @@ GUIDED = Path(__file__).parent / "fuzz" / "run.py"
 @pytest.mark.parametrize("kind", [*seeds.SEEDS, "columnar"])
 def test_a_guided_fuzzer_finds_nothing_but_refusals(kind):
     pytest.importorskip("atheris", reason="atheris, which guides the fuzzer, is not installed")
-    done = subprocess.run(
-        [sys.executable, str(GUIDED), kind, "-runs=500", "-seed=5"], capture_output=True, check=False
-    )
+    runs = 40 if kind == "spss" else 500
+    command = [sys.executable, str(GUIDED), kind, f"-runs={runs}", "-seed=5"]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]

@@ -118,6 +118,12 @@ MAPPINGS = [
         id="a code that cannot be written out",
     ),
     pytest.param(
+        f"header_row = 0x{'f' * 5000}",
+        "'m.toml' is no valid mapping\n"
+        "  header_row: must be a line of the file, 1 or more, got a number far too large",
+        id="a line",
+    ),
+    pytest.param(
         "keep = [['first']]",
         "'m.toml' is no valid mapping\n  keep: must be one of first, last, got a list",
         id="a list",

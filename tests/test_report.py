@@ -168,6 +168,13 @@ def test_colour_adds_codes_around_the_level_and_changes_no_word():
     assert Text.from_ansi(coloured).plain.rstrip() == plain.rstrip()
 
 
+def test_the_rater_of_a_rupture_has_no_control_characters():
+    flag = FlagView(session=3, rater="a\x1b[2J", method="m", finding="rupture", reason="Low.")
+    text = triage(study(case(flags=(flag,))))
+    assert "- session 3, a[2J: Low." in text
+    assert "\x1b" not in text
+
+
 def test_text_from_data_is_literal_and_has_no_control_characters():
     hostile = "[bold]C1[/] \x1b[2J\x07\u202e:smile:\x00"
     text = triage(study(case(hostile, "REVIEW", reasons=(hostile,))), colour=True)

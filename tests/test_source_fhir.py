@@ -27,7 +27,10 @@ from readers_helpers import DEMO, mapped, write
 
 from alliance.errors import AllianceError, DataError
 from alliance.readers import ReadOptions, load
+from alliance.readers.mapping import Mapping
 from alliance.readers.opening import read_export
+from alliance.readers.problems import Log
+from alliance.readers.table import make_table
 from alliance.scale import load_scale
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -289,6 +292,13 @@ def test_a_group_is_no_column_and_an_unanswered_question_is(tmp_path):
     assert table(tmp_path, bundle(first, second))[0] == ["case", "date", "q1", "q2", "q3"]
 
 
+def test_what_is_a_group_in_one_response_and_answered_in_another_is_a_question(tmp_path):
+    first = response(answers=[item("q1", item=items(None, 2))])
+    second = response("P2", answers=[item("q1", {"valueInteger": 5}, item=items(None, 2))])
+    found = table(tmp_path, bundle(first, second))
+    assert [row[2:] for row in found.values()] == [["q2", "q1"], ["2", ""], ["2", "5"]]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -401,6 +411,8 @@ def test_codes_that_look_like_column_names_are_not_taken_for_the_header(tmp_path
     )
     found = forms(tmp_path, bundle(response(answers=answered)), mapping=settings)
     assert found[["case", "q1", "q2", "q3"]].to_numpy().tolist() == [["P1", 1, 2, 3]]
+    records = read_export(write(tmp_path, text_of(response(answers=answered)), name="b.json")).records
+    assert make_table(records, Mapping(), log=Log()).names == ("case", "date", *links)
 
 
 def test_half_a_character_does_not_stop_the_file_from_being_written(tmp_path):
@@ -550,6 +562,8 @@ def test_a_dictionary_of_another_version_is_used_and_told(tmp_path):
     assert export.notes[-1] == (
         "1 response to another version of the questionnaire than is at hand: 1.0, read by 2.0"
     )
+    unsaid = read_export(write(tmp_path, text_of(response()), name="b.json"), ReadOptions(dictionary=path))
+    assert len(unsaid.notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -679,6 +693,15 @@ def test_the_case_is_the_code_of_the_subject(tmp_path, subject, case):
             {"subject": {"reference": "#me"}, "contained": [{"resourceType": "Patient", "id": "me"}]},
             id="contained without an identifier",
         ),
+        pytest.param(
+            {
+                "subject": {"reference": "#me"},
+                "contained": [
+                    {"resourceType": "Patient", "id": "me", "identifier": [{"value": "1"}, {"value": "2"}]}
+                ],
+            },
+            id="contained with two identifiers",
+        ),
         pytest.param({"subject": "Patient/P1"}, id="a text"),
     ],
 )
@@ -744,6 +767,12 @@ def test_the_rater_is_the_source(tmp_path, source, rater):
     whole = bundle(response(source=source, author={"reference": "Practitioner/T9"}))
     whole["entry"].append({"fullUrl": "urn:uuid:t1", "resource": {"resourceType": "Practitioner"}})
     assert forms(tmp_path, whole)["rater"].tolist() == [rater]
+
+
+def test_a_rater_of_our_own_comes_before_the_source(tmp_path):
+    said = [{"url": "urn:alliance:rater", "valueString": "observer"}]
+    answered = response(extension=said, source={"reference": "Practitioner/T1"})
+    assert forms(tmp_path, answered)["rater"].tolist() == ["observer"]
 
 
 def test_without_a_source_there_is_no_rater_column(tmp_path):
@@ -815,6 +844,14 @@ def test_an_identifier_or_an_encounter_of_others_is_no_session(tmp_path):
             "hint: write all dates of the column in one way, such as 2026-01-31, or say --date-format dmy or "
             "mdy",
             id="a month only",
+        ),
+        pytest.param(
+            "05/01/2026",
+            "error: 1 cell is no date in the format of its column\n"
+            "  line 1: case P1, date = 05/01/2026\n"
+            "hint: write all dates of the column in one way, such as 2026-01-31, or say --date-format dmy or "
+            "mdy",
+            id="not as FHIR writes it",
         ),
     ],
 )
@@ -1074,6 +1111,15 @@ def test_a_page_of_a_search_is_told(tmp_path, fields, told):
     assert notes(tmp_path, bundle(response(), **fields)) == told
 
 
+def test_a_questionnaire_is_no_other_resource(tmp_path):
+    assert notes(tmp_path, bundle(questionnaire(question("q1")), response())) == []
+
+
+def test_a_web_page_is_no_fhir(tmp_path):
+    told = refused(tmp_path, "<html><body>Sign in</body></html>", name="study.json")
+    assert "FHIR in XML" not in told
+
+
 def test_what_the_server_says_of_its_answer_is_counted(tmp_path):
     issues = [{"severity": each, "code": "x"} for each in ("warning", "information", "error", "warning")]
     outcome = {"resourceType": "OperationOutcome", "issue": issues}
@@ -1122,6 +1168,11 @@ AGAIN = "hint: export it again, or load the rest with --on-error drop"
             '{"resourceType": "Bundle",\n "entry": [',
             f"error: the file is no JSON: Expecting value\n  line 2, column 12\n{CUT}",
             id="cut off",
+        ),
+        pytest.param(
+            '{"resourceType": "Bundle", "meta": {},\n "entry": [',
+            f"error: the file is no JSON: Expecting value\n  line 2, column 12\n{CUT}",
+            id="cut off, and not one a line",
         ),
         pytest.param(
             '{"resourceType": "Bundle", "total": NaN}',

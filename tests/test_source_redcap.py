@@ -252,6 +252,27 @@ def test_an_instrument_that_stands_once_in_each_event_is_numbered_by_event(tmp_p
     assert keys_of(forms_of(tmp_path, text)) == [("A", 1, ""), ("A", 3, "")]
 
 
+def test_instances_of_different_instruments_do_not_get_into_each_other_s_way(tmp_path):
+    text = (
+        f"{BOTH},q1,q2,q3,bp\nA,acute_arm_1,ali,1,1,2,3,\nA,acute_arm_1,ali,2,4,5,6,\n"
+        "A,later_arm_1,vitals,1,,,,120\n"
+    )
+    assert keys_of(forms_of(tmp_path, text)) == [("A", 1, ""), ("A", 2, "")]
+
+
+def test_a_row_that_ends_early_keeps_its_answers_in_their_columns(tmp_path):
+    text = (
+        "record_id,q1,q2,q3,redcap_event_name,remark,redcap_repeat_instance\n"
+        "A,1,2,3,session_4_arm_1\nA,4,5,6,session_5_arm_1,x,\n"
+    )
+    assert keys_of(forms_of(tmp_path, text)) == [("A", 4, ""), ("A", 5, "")]
+
+
+def test_a_blank_line_is_not_told_as_a_row_without_answers(tmp_path):
+    text = f"{REPEATED},q1,q2,q3\nA,ali,1,1,2,3\n,,,,,\n\nA,ali,2,4,5,6\n"
+    assert not [note for note in read_demo(tmp_path, text).notes if "without" in note]
+
+
 INSTANCES_ANEW = [
     "A,acute_arm_1,ali,1,2026-01-05,1,2,3",
     "A,acute_arm_1,ali,2,2026-01-12,2,3,4",
@@ -652,6 +673,13 @@ def test_a_field_called_complete_is_no_status_where_the_dictionary_knows_better(
     assert not [note for note in read_demo(tmp_path, text, dictionary=path).notes if "begun" in note]
 
 
+def test_such_a_field_is_an_answer_of_its_form(tmp_path):
+    path = demo_dictionary(tmp_path, "homework_complete,alliance,yesno,Homework,,,")
+    header = f"{EVENTS},ali_1,ali_2,ali_3,homework_complete,alliance_complete"
+    text = f"{header}\nA,session_1_arm_1,1,1,1,0,2\nA,session_2_arm_1,,,,0,0\n"
+    assert forms_of(tmp_path, text, dictionary=path)["session"].tolist() == [1, 2]
+
+
 def test_a_calculated_field_alone_is_no_answer(tmp_path):
     path = demo_dictionary(tmp_path, 'ali_sum,alliance,calc,Sum,"sum([ali_1])",,')
     text = f"{REPEATED},ali_1,ali_2,ali_3,ali_sum,alliance_complete\nA,x,1,1,1,1,3,2\nA,x,2,,,,0,0\n"
@@ -728,6 +756,14 @@ def test_a_word_that_the_mapping_reads_is_not_taken_for_a_missing_code(tmp_path)
     said = mapped("[answers]\nMostly = 6")
     forms = forms_of(tmp_path, text, dictionary=demo_dictionary(tmp_path), missing=("-99",), mapping=said)
     assert answers(forms) == [[6, 7, 7]]
+
+
+def test_a_word_that_the_mapping_reads_uses_up_no_missing_code(tmp_path):
+    text = f"{LABELLED}\nA,Alliance,1,Mostly,Refused,Always,Complete\n"
+    said = mapped("[answers]\nMostly = 6")
+    loaded = read_demo(tmp_path, text, dictionary=demo_dictionary(tmp_path), missing=("-99",), mapping=said)
+    np.testing.assert_array_equal(np.array(answers(loaded.responses["demo"])), [[6, np.nan, 7]])
+    assert loaded.notes[1] == "'Refused': no choice in the data dictionary, read as missing (-99 declared)"
 
 
 NO_DICTIONARY = (
@@ -828,19 +864,29 @@ def test_the_status_of_a_form_counts_here_too(tmp_path):
     ]
 
 
-def test_a_field_first_seen_later_stands_where_its_form_has_it(tmp_path):
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        pytest.param(["q1", "ali_complete"], ["q1", "q2", "q3", "ali_complete"], id="in the middle"),
+        pytest.param(["q3", "ali_complete"], ["q1", "q2", "ali_complete"], id="in front"),
+        pytest.param(["q1"], ["q1", "q2", "q3", "ali_complete"], id="at the end"),
+    ],
+)
+def test_a_field_first_seen_later_stands_with_those_of_its_form(tmp_path, first, later):
     rows = [
-        "A,ali,1,q1,1",
-        "A,ali,1,ali_complete,2",
+        *(f"A,ali,1,{name},2" for name in first),
         "A,vitals,1,bp,120",
         "A,vitals,1,vitals_complete,0",
-        "B,ali,1,q1,1",
-        "B,ali,1,q2,2",
-        "B,ali,1,q3,3",
-        "B,ali,1,ali_complete,0",
+        *(f"B,ali,1,{name},{0 if name == 'ali_complete' else 5}" for name in later),
+        "C,ali,1,q2,5",
+        "C,ali,1,ali_complete,0",
     ]
+    begun_b, begun_c = len(first) + 4, len(first) + len(later) + 4
     notes = read_demo(tmp_path, by_field(*rows)).notes
-    assert [note.rpartition(": line ")[2] for note in notes if "begun" in note] == ["6: case B, session 1"]
+    assert [note for note in notes if "begun" in note] == [
+        "2 forms begun and not sent, read as far as filled in (--unfinished drop leaves it out): "
+        f"line {begun_b}: case B, session 1; line {begun_c}: case C, session 1"
+    ]
 
 
 def test_forms_that_were_never_begun_are_dropped_with_their_lines(tmp_path):

@@ -277,3 +277,19 @@ def test_value_labels_are_read_where_words_are_not_those_of_the_form(tmp_path):
     path = sav(tmp_path, missing_ranges=MISSING, variable_value_labels={"q1": {1: "gar nicht", 7: "sehr"}})
     loaded = load(path, DEMO, options=ReadOptions(mapping=told, on_error="drop"))
     assert loaded.responses["demo"]["q1"].tolist()[0] == 1
+
+
+def test_what_a_file_says_is_kept_where_a_system_is_seen_in_it(tmp_path):
+    columns = {"ResponseId": ["R_1"], "StartDate": ["2026-01-05"], "Finished": [1.0], "q1": [9.0]}
+    path = sav(
+        tmp_path,
+        columns,
+        column_labels=["Response", "Start", "Finished", "How was it?"],
+        missing_ranges={"q1": [9]},
+        variable_value_labels={"q1": {1: "never", 9: "no answer"}},
+    )
+    export = read(path)
+    assert export.source == "qualtrics"
+    assert export.levels == {"q1": {"1": "never"}}
+    assert export.labels["q1"] == "How was it?"
+    assert export.notes[1] == "1 cell with the declared missing code 9 ('no answer') read as unanswered"

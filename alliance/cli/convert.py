@@ -67,8 +67,7 @@ def convert(
     if not quiet:
         tell_loaded(loaded)
         _tell_missed(loaded)
-    for target in targets:
-        typer.echo(f"wrote {target}", err=True)
+        typer.echo("\n".join(f"wrote {target}" for target in targets), err=True)
 
 
 def _study(loaded: Loaded, *, name: str, texts: Path | None, with_scores: bool, unverified: bool) -> Study:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -16,12 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from alliance.cells import neutral, visible
+from alliance.cells import neutral, quoted, visible
 from alliance.errors import UsageError, unknown_name
 
 GAP = 2
 NARROWEST = 6
 Row = Mapping[str, object]
+_BLANK = '""'
+"""A line of one cell with nothing in it; without the marks it would be no line."""
 
 
 class Format(StrEnum):
@@ -74,11 +74,11 @@ def table_text(rows: Sequence[Row], columns: Sequence[str], title: str = "", *, 
 
 def csv_text(rows: Sequence[Row], columns: Sequence[str], title: str = "") -> str:
     """Return `rows` as CSV with a header, no text of which a spreadsheet runs; `title` is not printed."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_csv_cell(row.get(name)) for name in columns] for row in rows)
-    return stream.getvalue()
+    lines = [
+        map(neutral, columns),
+        *([neutral(_cell(row.get(name), exact=True)) for name in columns] for row in rows),
+    ]
+    return "".join(f"{','.join(map(quoted, line)) or _BLANK}\n" for line in lines)
 
 
 def json_text(rows: Sequence[Row], columns: Sequence[str], title: str = "") -> str:
@@ -127,11 +127,6 @@ def _cell(value: object, *, blank: str = "", exact: bool = False) -> str:
     if isinstance(plain, float) and not exact:
         return _rounded(plain)
     return {True: "yes", False: "no"}[plain] if isinstance(plain, bool) else str(plain)
-
-
-def _csv_cell(value: object) -> str:
-    text = _cell(value, exact=True)
-    return text if _is_number(value) else neutral(text)
 
 
 def _rounded(value: float) -> str:

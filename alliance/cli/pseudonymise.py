@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alliance.cells import neutral, restored
+from alliance.cells import neutral, quoted, restored
 from alliance.cli.keyfile import make_key, read_key, refuse_existing, refuse_near
 from alliance.cli.options import DateFormatOption, MapOption, QuietOption, SheetOption, read_options
 from alliance.errors import UsageError
@@ -118,17 +118,12 @@ def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
     >>> csv_bytes([["a", "b"], ["1,5", ""]])
     b'a,b\n"1,5",\n'
     """
-    return "".join(f"{','.join(map(_quoted, row))}\n" for row in rows).encode()
+    return "".join(f"{','.join(map(_written, row))}\n" for row in rows).encode()
 
 
-def _quoted(cell: str) -> str:
-    """Return a cell as it stands in a line; the csv module leaves a lone carriage return unquoted.
-
-    A cell that was neutralised in the file it is from is neutralised once.
-    """
-    cell = neutral(restored(cell))
-    doubled = cell.replace('"', '""')
-    return f'"{doubled}"' if any(sign in cell for sign in ',"\r\n') else cell
+def _written(cell: str) -> str:
+    """Return a cell as it stands in a line; what was neutralised in the file before is so once."""
+    return quoted(neutral(restored(cell)))
 
 
 def _write(

@@ -41,7 +41,7 @@ from alliance.cli.options import (
     read_day,
     with_options,
 )
-from alliance.cli.output import Format, FormatOption, emit
+from alliance.cli.output import Format, FormatOption, emit, json_text
 from alliance.cli.screen import colour, encodes, progress, width
 from alliance.cli.verdicts import read_norms
 from alliance.errors import UsageError
@@ -117,16 +117,18 @@ def analyze(
         result = analyze(request, output, force=force, progress=tell)
     tell_notes(() if quiet else told_lane(file, result.manifest["reader"]))
     if format is Format.TABLE:
-        from alliance.report.terminal import triage
-
-        plain = not encodes("→")
-        typer.echo(
-            triage(result.view, width=width(), colour=colour(), unicode=not plain, limit=limit), nl=False
-        )
+        _print_triage(result, limit)
         if not quiet:
             typer.echo(f"Results: {output}", err=True)
         return
     _emit_triage(result, format, seen=seen is not None, model=risk_model is not None)
+
+
+def _print_triage(result: Any, limit: int) -> None:
+    from alliance.report.terminal import triage
+
+    shown = triage(result.view, width=width(), colour=colour(), unicode=encodes("→"), limit=limit)
+    typer.echo(shown, nl=False)
 
 
 def _emit_triage(result: Any, format: Format, *, seen: bool, model: bool) -> None:
@@ -206,18 +208,28 @@ def _print_inspection(found: Any, ends: dict[str, Any] | None, format: Format) -
         typer.echo(visible("\n".join(_summary(found))))
         for paragraph in () if ends is None else ends_text(ends):
             typer.echo(f"\n{paragraph}")
-    elif format is Format.JSON and ends is not None:
-        import json
-
-        whole = {"schema": 1, "problems": list(found.problems), "dropout": ends}
-        typer.echo(json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False))
+    elif format is Format.JSON:
+        typer.echo(_inspection_json(found, ends))
     else:
         emit(found.problems, columns=REJECTED, format=format)
+    if format is not Format.TABLE:
         for doubt in found.doubts:
             typer.echo(visible(f"doubt: {doubt}"), err=True)
     if found.troubles:
         typer.echo("\n".join(str(trouble) for trouble in found.troubles), err=True)
         raise typer.Exit(DATA_EXIT)
+
+
+def _inspection_json(found: Any, ends: dict[str, Any] | None) -> str:
+    import json
+
+    from alliance.frames import REJECTED
+
+    source = {"name": found.source, "evidence": found.evidence} if found.source else None
+    problems = json.loads(json_text(found.problems, REJECTED))
+    whole = {"schema": 1, "source": source, "lane": found.lane, "problems": problems}
+    dropout = {} if ends is None else {"dropout": ends}
+    return json.dumps({**whole, **dropout}, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def _summary(found: Any) -> Iterator[str]:
@@ -227,6 +239,7 @@ def _summary(found: Any) -> Iterator[str]:
         ("forms", ", ".join(found.scales)),
         ("raters", ", ".join(found.raters)),
         ("shape", found.shape),
+        ("source", f"{found.source} ({found.evidence})" if found.source else ""),
         ("encoding", found.encoding),
         ("delimiter", found.delimiter),
         ("sheet", found.sheet),

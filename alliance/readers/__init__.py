@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alliance.readers.appointments import read_attendance
-    from alliance.readers.check import Inspection, draft_mapping, inspect
+    from alliance.readers.check import Inspection, inspect
+    from alliance.readers.drafting import draft_mapping
     from alliance.readers.episodes import assign_episodes
     from alliance.readers.loading import Loaded, load, read
     from alliance.readers.mapping import Mapping, read_mapping
@@ -38,7 +39,7 @@ _HOMES = {
     "Mapping": "mapping",
     "ReadOptions": "options",
     "assign_episodes": "episodes",
-    "draft_mapping": "check",
+    "draft_mapping": "drafting",
     "inspect": "check",
     "read_attendance": "appointments",
     "read_mapping": "mapping",

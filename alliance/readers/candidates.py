@@ -31,8 +31,8 @@ _WORDS = {
     "case": "case fall client klient klientin cliente patient patientin paziente paciente proband probandin "
     "participant participante teilnehmer deelnemer subject sujet vp code kürzel kuerzel chiffre pseudonym "
     "pseudonyme id token person record codice codigo código dossier",
-    "session": "session sitzung séance seance sesión sesion sessie seduta visit visite termin stunde week "
-    "woche wave zeitpunkt instance",
+    "session": "session sess sitzung séance seance sesión sesion sessie seduta visit visite termin stunde "
+    "week woche wave zeitpunkt instance",
     "date": "date datum fecha data day tag jour stamp timestamp zeitstempel created started sent",
     "therapist": "therapist therapeut therapeutin thérapeute terapeuta behandler behandlerin clinician "
     "counsellor counselor psychologist",
@@ -54,7 +54,7 @@ _LANGUAGES = re.compile(
 _CODE_LENGTH, _CODE_WORDS = 40, 3
 _LONG_WORD = 5
 _MOST_SESSIONS, _MOST_VALUES = 200, 10
-_MOST_OF_THEM, _HALF = 0.9, 0.5
+_MOST_OF_THEM, _HALF, _SLIPS = 0.9, 0.5, 0.1
 _ONE_NUMBER = re.compile(r"\D*?0*(\d{1,4})(?:[.,]0*)?\D*")
 _ORDINALS = (
     "first erste erster erstes premier première primera primero prima primo eerste one eins",
@@ -135,13 +135,14 @@ def _judge_case(table: TextTable, place: int, filled: Array, known: Known) -> Ca
     if _is_prose(values) or _share_of_dates(cells) >= _HALF or _are_decimals(values):
         return None
     named, n, n_values = is_named(name, "case"), len(cells), len(values)
-    alone = _apart(table, place, known.session, filled) or _apart(table, place, known.date, filled)
+    order = known.date if known.session is None else known.session
+    share = _share_twice(table, place, order, filled)
     comes_back = 1 < n_values < n
-    if not (named or (comes_back and alone)) or filled.mean() < _HALF:
+    alone = share is not None and share <= _SLIPS
+    if not named and (not comes_back or not alone or filled.mean() < _HALF):
         return None
-    evidence = f"{counted(n_values, 'different value')} in {counted(n, 'row')}"
-    evidence += "" if alone is None else ", no session twice for one" if alone else ", some sessions twice"
-    return _candidate(table, place, evidence, 2 * named + 2 * comes_back + bool(alone))
+    evidence = f"{counted(n_values, 'different value')} in {counted(n, 'row')}{_twice_told(share, 'one')}"
+    return _candidate(table, place, evidence, 2 * named + 2 * comes_back + alone - (share or 0))
 
 
 def _judge_session(table: TextTable, place: int, filled: Array, known: Known) -> Candidate | None:
@@ -153,13 +154,15 @@ def _judge_session(table: TextTable, place: int, filled: Array, known: Known) ->
     named = is_named(table.names[place], "session")
     if share < _MOST_OF_THEM or max(read) > _MOST_SESSIONS or _share_of_dates(cells) >= _HALF:
         return None
-    alone = _apart(table, known.case, place, filled)
-    if not named and not (alone and len(set(read)) > 1 and min(read) <= 1):
+    twice = _share_twice(table, known.case, place, filled)
+    from_one = _share_from_one(table, known.case, np.array(numbers, dtype=float)[codes], filled)
+    alone = twice is not None and twice <= _SLIPS
+    if not named and (not alone or from_one <= _HALF or filled.mean() < _HALF or len(set(read)) == 1):
         return None
     plainly = all(number_of(cell) is not None for cell in values)
     evidence = f"numbers {min(read)} to {max(read)}{'' if plainly else ', some in words'}"
-    evidence += "" if alone is None else ", none twice for a case" if alone else ", some twice for a case"
-    return _candidate(table, place, evidence, 2 * named + bool(alone) + plainly)
+    rank = 2 * named + alone + 2 * from_one + plainly
+    return _candidate(table, place, evidence + _twice_told(twice, "a case"), rank)
 
 
 def _judge_date(table: TextTable, place: int, filled: Array, known: Known) -> Candidate | None:
@@ -167,12 +170,12 @@ def _judge_date(table: TextTable, place: int, filled: Array, known: Known) -> Ca
     share = _share_of_dates(cells)
     if share < _MOST_OF_THEM:
         return None
-    alone = _apart(table, known.case, place, filled)
+    alone = (_share_twice(table, known.case, place, filled) or 0) <= _SLIPS
     later = any(word in key_of(name) for word in _LATER)
     evidence = f"{round(share * len(cells))} of {counted(len(cells), 'cell')} are dates"
     missing = int((~filled).sum())
     evidence += f", {counted(missing, 'row')} without" if missing else ""
-    rank = 2 * is_named(name, "date") + bool(alone) - 2 * later + float(filled.mean())
+    rank = 2 * is_named(name, "date") + alone - 2 * later + float(filled.mean())
     return _candidate(table, place, evidence, rank)
 
 
@@ -209,13 +212,31 @@ def _candidate(table: TextTable, place: int, evidence: str, rank: float) -> Cand
     return Candidate(place=place, name=table.names[place], evidence=evidence, rank=rank)
 
 
-def _apart(table: TextTable, case: int | None, order: int | None, filled: Array) -> bool | None:
-    """Return whether no session (or day) is there twice for one case; None where that is not known."""
+def _share_twice(table: TextTable, case: int | None, order: int | None, filled: Array) -> float | None:
+    """Return the share of rows whose session, or day, is there twice for one case; None = not known."""
     if case is None or order is None or case == order:
         return None
-    pairs = pd.DataFrame({"case": table.columns[case][filled], "order": table.columns[order][filled]})
+    days = read_dates(table.columns[order][filled], date_format="dmy").days
+    cells = table.columns[order][filled]
+    shown = np.where(np.isnat(days), cells, days.astype(str).astype(object))
+    pairs = pd.DataFrame({"case": table.columns[case][filled], "order": shown})
     pairs = pairs[(pairs["case"] != "") & (pairs["order"] != "")]
-    return None if pairs.empty else not bool(pairs.duplicated().any())
+    return None if pairs.empty else float(pairs.duplicated().mean())
+
+
+def _twice_told(share: float | None, whom: str) -> str:
+    if share is None:
+        return ""
+    found = "no session" if share == 0 else "few sessions" if share <= _SLIPS else "many sessions"
+    return f", {found} twice for {whom}"
+
+
+def _share_from_one(table: TextTable, case: int | None, numbers: Array, filled: Array) -> float:
+    """Return the share of cases whose lowest number is 0 or 1."""
+    if case is None:
+        return 0.0
+    lowest = pd.Series(numbers).groupby(table.columns[case][filled]).min()
+    return float((lowest <= 1).mean()) if len(lowest) else 0.0
 
 
 def _is_prose(values: Sequence[str] | Array) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,16 @@ import numpy as np
 import pandas as pd
 
 from alliance.errors import AllianceError, ScaleError, StoreError, Trouble
-from alliance.readers.answers import OUTSIDE, UNREADABLE, convert, is_blank, rules_for
+from alliance.readers.answers import OUTSIDE, convert, is_blank, rules_for
 from alliance.readers.columns import (
-    Column,
-    find_items,
-    find_keys,
-    guess_pattern,
     number_items,
     pattern_groups,
 )
 from alliance.readers.forms import Part
 from alliance.readers.loading import lane_of
-from alliance.readers.mapping import Mapping
 from alliance.readers.options import ReadOptions
-from alliance.readers.problems import Log, counted, empty_rejected
-from alliance.readers.reading import Reading, explore, open_reading
-from alliance.readers.table import TextTable
+from alliance.readers.problems import Log, empty_rejected
+from alliance.readers.reading import Reading, explore
 from alliance.readers.text import DELIMITER_NAMES
 from alliance.recognition import CANNOT, Doubt, Evidence, doubts, item_runs, run_of
 from alliance.scale import Scale, find_scales, load_scale, read_definition
@@ -51,8 +44,9 @@ class Inspection:
 
     `problems` has the columns of REJECTED, one dict a cell or row; `troubles` is the same and the rest as an
     error would say it. The counts are of what could be read. `doubts` is what speaks against the form named;
-    `impossible`: the data cannot be that form as it is printed. `lane` is how the file is read for scores,
-    "fast", or "tolerant: " and why.
+    `impossible`: the data cannot be that form as it is printed. `source` is the system the file is from and
+    `evidence` what it was seen by; both are empty for a table of no particular system. `lane` is how the
+    file is read for scores, "fast", or "tolerant: " and why.
     """
 
     rows: int = 0
@@ -62,6 +56,8 @@ class Inspection:
     sessions: int = 0
     scales: tuple[str, ...] = ()
     shape: str = ""
+    source: str = ""
+    evidence: str = ""
     encoding: str = ""
     delimiter: str = ""
     sheet: str = ""
@@ -114,8 +110,7 @@ def inspect(
 def _inspection(reading: Reading) -> Inspection:
     table, log = reading.table, reading.log
     roles = tuple(_roles(reading))
-    used = {role.column for role in roles}
-    wide = bool(reading.mapping.pattern)
+    used = {role.column for role in roles} | set(_used_names(reading))
     forms = pd.DataFrame({"case": [], "rater": []}) if reading.settled is None else reading.settled.forms
     shapes = [part.entries.shape for part in reading.parts if part.scale is not None]
     return Inspection(
@@ -126,12 +121,14 @@ def _inspection(reading: Reading) -> Inspection:
         sessions=0 if reading.settled is None else len(forms.drop_duplicates(["case", "shown"])),
         scales=tuple(part.scale.id for part in reading.parts if part.scale is not None),
         shape=shapes[0] if shapes else "",
+        source=reading.export.source,
+        evidence=reading.export.evidence,
         encoding=table.records.encoding,
         delimiter=DELIMITER_NAMES.get(table.records.delimiter, ""),
         sheet=table.records.sheet,
         header_line=table.header_line,
         roles=roles,
-        unused=() if wide else tuple(name for name in table.names if name and name not in used),
+        unused=tuple(name for name in table.names if name and name not in used),
         problems=tuple(_records(log)),
         troubles=tuple(log.all_troubles()),
         notes=tuple(log.notes),
@@ -154,6 +151,15 @@ def _roles(reading: Reading) -> Iterator[Role]:
                 yield Role(role=f"q{number}", column=column.name, evidence=column.evidence)
 
 
+def _used_names(reading: Reading) -> Iterator[str]:
+    """Yield the names of all columns that hold items, and of keys that have a column for each session."""
+    for part in reading.parts:
+        yield from (name for names in part.entries.called.values() for name in names)
+    for called in reading.mapping.columns.values():
+        number = re.escape(called).replace(r"\{session\}", r"\d+")
+        yield from (name for name in reading.table.names if re.fullmatch(number, name, re.IGNORECASE))
+
+
 def _doubts(reading: Reading, scale: Scale | None, folders: Sequence[Path]) -> list[Doubt]:
     """Return what speaks against each form of the file; with several forms, each doubt says its form."""
     found = [
@@ -163,14 +169,14 @@ def _doubts(reading: Reading, scale: Scale | None, folders: Sequence[Path]) -> l
         scale = load_scale(reading.mapping.scale, folders=folders)
     if scale is not None and not found:
         found = [(scale, _evidence_of_columns(reading, scale))]
-    known = _known_scales(folders) if found else {}
+    known = known_scales(folders) if found else {}
     told = [(each, doubt) for each, evidence in found for doubt in doubts(evidence, each, known)]
     if len(found) == 1:
         return [doubt for _, doubt in told]
     return [replace(doubt, text=f"{each.id}: {doubt.text}") for each, doubt in told]
 
 
-def _known_scales(folders: Sequence[Path]) -> dict[str, Scale]:
+def known_scales(folders: Sequence[Path]) -> dict[str, Scale]:
     """Return every definition that can be read; a broken one is told where it is asked for."""
     known: dict[str, Scale] = {}
     with contextlib.suppress(ScaleError):
@@ -182,7 +188,7 @@ def _known_scales(folders: Sequence[Path]) -> dict[str, Scale]:
 
 def _evidence(reading: Reading, part: Part, scale: Scale) -> Evidence:
     """Return what a file says of the form it was read as, with the numbers beyond the range of that form."""
-    rules = rules_for(scale, reading.mapping)
+    rules = part.rules or rules_for(scale, reading.mapping)
     unbounded = replace(rules, scale=replace(scale, min=-math.inf, max=math.inf, item_ranges={}))
     observed = part.answers.numbers.copy()
     outside = part.answers.kinds == OUTSIDE
@@ -257,148 +263,3 @@ def _filled_columns(reading: Reading) -> list[str]:
         for place, name in enumerate(table.names)
         if name and place not in taken and not is_blank(table.columns[place]).all()
     ]
-
-
-def draft_mapping(
-    path: str | Path,
-    scale: Scale | None,
-    *,
-    options: ReadOptions | None = None,
-    folders: Sequence[Path] = (),
-) -> str:
-    """Return the TOML text of a mapping for the file `path`, each guess with its evidence beside it.
-
-    A line that a person must decide is commented out with `#?`. Answer words nobody knows are listed under
-    `[answers]` with their count.
-
-    Raises
-    ------
-    AllianceError
-        If the file cannot be opened, or is no table.
-    """
-    options = options or ReadOptions()
-    opened = open_reading(path, options)
-    table, mapping = opened.table, opened.mapping
-    head, columns = _draft_head(table, scale), _draft_columns(table, scale, mapping)
-    try:
-        reading = _explore_draft(path, scale, options, folders)
-    except AllianceError:
-        return "\n".join([*head, *columns, ""])
-    return "\n".join([*head, *_draft_codes(reading), *columns, *_draft_answers(reading), ""])
-
-
-def _explore_draft(
-    path: str | Path, scale: Scale | None, options: ReadOptions, folders: Sequence[Path]
-) -> Reading:
-    """Read the file, in the wide shape if its names have one, to see which cells nobody can read."""
-    reading = explore(path, scale, options=options, folders=folders)
-    pattern = guess_pattern(reading.table.names, scale.n_items) if scale is not None else ""
-    if not pattern or reading.mapping.pattern:
-        return reading
-    wide = replace(options, mapping=replace(reading.mapping, pattern=pattern))
-    return explore(path, scale, options=wide, folders=folders)
-
-
-def _draft_codes(reading: Reading) -> Iterator[str]:
-    """Yield what the numbers outside the range may be: codes for no answer, or answers counted from 0."""
-    counts = _cells(reading, OUTSIDE)
-    told = _in_comment(", ".join(f"{word} ({counted(n, 'time')})" for word, n in counts.items()))
-    codes = ", ".join(quoted(word) for word in counts) or '"99"'
-    found = f"outside the range: {told}" if counts else "codes for an item that was not answered"
-    yield f"#? missing = [{codes}]  # {found}"
-    yield "#? shift = 1  # added to every number, if the file counts from 0 and the form from 1"
-
-
-def _cells(reading: Reading, kind: int) -> dict[str, int]:
-    """Return the cells of one kind with their counts, the most frequent first."""
-    counts: Counter[str] = Counter()
-    for part in reading.parts:
-        counts.update(part.entries.texts[part.answers.kinds == kind].tolist())
-    return dict(sorted(counts.items(), key=lambda cell: (-cell[1], cell[0])))
-
-
-def _draft_head(table: TextTable, scale: Scale | None) -> Iterator[str]:
-    yield "# A draft: look at every line, correct it, and delete what does not hold."
-    if scale is not None:
-        yield f"scale = {quoted(scale.id)}"
-    if table.records.sheet:
-        yield f"sheet = {quoted(table.records.sheet)}"
-    if not table.records.headed:
-        yield f"header_row = {table.header_line}  # the line with the column names"
-    pattern = guess_pattern(table.names, scale.n_items) if scale is not None else ""
-    if pattern:
-        yield f"pattern = {quoted(pattern)}  # the columns have an item and a session number each"
-    yield _draft_fill_down(table)
-
-
-def _draft_columns(table: TextTable, scale: Scale | None, mapping: Mapping) -> Iterator[str]:
-    keys = find_keys(table.names, mapping, log=Log())
-    yield from ("", "[columns]")
-    for role, column in keys.items():
-        yield f"{role} = {quoted(column.name)}  # {column.evidence}"
-    wide = set(_wide_names(table, scale))
-    for role in ("case", "session", "date", "therapist", "rater"):
-        if role not in keys and not (wide and role == "session"):
-            yield f'#? {role} = "…"'
-    items = {} if wide or scale is None else _draft_items(table, scale, mapping)
-    yield from (f"q{number} = {quoted(item.name)}  # {item.evidence}" for number, item in items.items())
-    if scale is not None and not items and not wide and "item" not in keys:
-        yield from (f'#? q{number} = "…"' for number in range(1, scale.n_items + 1))
-    used = wide | {column.name for column in (*keys.values(), *items.values())}
-    left = [name for name in table.names if name and name not in used]
-    if left:
-        yield _in_comment(f"# columns without a role: {', '.join(left)}")
-
-
-def _draft_items(table: TextTable, scale: Scale, mapping: Mapping) -> dict[int, Column]:
-    found = find_items(table.names, scale.n_items, mapping, log=Log())
-    return found.columns if found is not None else {}
-
-
-def _wide_names(table: TextTable, scale: Scale | None) -> list[str]:
-    """Return the names of the item columns of a file with one row for each case."""
-    pattern = guess_pattern(table.names, scale.n_items) if scale is not None else ""
-    groups = pattern_groups(table.names, pattern) if pattern else {}
-    return [table.names[place] for places in groups.values() for place in places]
-
-
-def _draft_fill_down(table: TextTable) -> str:
-    case = find_keys(table.names, Mapping(), log=Log()).get("case")
-    n_blank = int((table.columns[case.place] == "").sum()) if case is not None else 0
-    if case is None or not n_blank:
-        return '#? fill_down = ["…"]  # columns filled in on the first row of a block only'
-    return f"#? fill_down = [{quoted(case.name)}]  # {counted(n_blank, 'blank cell')}"
-
-
-def _draft_answers(reading: Reading) -> Iterator[str]:
-    counts = _cells(reading, UNREADABLE)
-    if counts:
-        yield from ("", "[answers]", "# words nobody knows: give each its number, or move it to missing")
-        for word, n in counts.items():
-            yield f"#? {quoted(word)} = {_number_in(word, counts)}  # {counted(n, 'time')}"
-
-
-def _number_in(word: str, words: Iterable[str]) -> str:
-    """Return the number at the end of a code such as A4 if all words are such codes, else dots to fill in."""
-    codes = [re.fullmatch(r"([A-Za-z]+)(\d+)", each) for each in words]
-    if all(codes) and len({code[1] for code in codes if code}) == 1:
-        return re.sub(r"\D", "", word)
-    return "…"
-
-
-def _in_comment(text: str) -> str:
-    """Return a text as a comment may hold it, controls made visible."""
-    return "".join(_CONTROLS.get(sign, sign) for sign in text)
-
-
-def quoted(text: str) -> str:
-    r"""Return `text` as a TOML string.
-
-    >>> quoted('a "b"')
-    '"a \\"b\\""'
-    """
-    return '"' + "".join(_ESCAPES.get(sign, sign) for sign in text) + '"'
-
-
-_CONTROLS = {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}
-_ESCAPES = _CONTROLS | {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -6,21 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from alliance.readers.answers import (
-    ANSWER,
-    MISSING_WORDS,
-    OUTSIDE,
-    UNREADABLE,
-    Rules,
-    number_of,
-    read_answer,
-)
-from alliance.readers.export import Export
+from alliance.readers.answers import MISSING_WORDS, OUTSIDE, UNREADABLE, Rules, number_of
 from alliance.readers.forms import Part
 from alliance.readers.mapping import plain
 from alliance.readers.problems import counted, listed
@@ -45,7 +35,7 @@ _FAR = 1.0
 _BEYOND_SHARE = 0.05
 _MANY = 30
 _MOST_SHIFTS, _MOST_WORDS = 3, 60
-_FEWEST_CASES, _TURNED_R = 8, 0.2
+_FEWEST_FORMS, _FEWEST_CASES, _TURNED_R = 10, 8, 0.2
 
 
 def cells_of(part: Part, kind: int) -> dict[str, int]:
@@ -137,9 +127,7 @@ def _answered_range(counts: Mapping[float, int], scale: Scale) -> tuple[float, f
 
 def missing_lines(part: Part, scale: Scale, shift: int) -> Iterator[str]:
     """Yield what may be a code or a word for no answer: numbers far from the range, and known words."""
-    outside = {
-        cell: n for cell, n in cells_of(part, OUTSIDE).items() if not _fits_moved(cell, shift, scale)
-    }
+    outside = {cell: n for cell, n in cells_of(part, OUTSIDE).items() if not _fits_moved(cell, shift, scale)}
     codes = {cell: n for cell, n in outside.items() if _is_far(cell, shift, scale)}
     words = {cell: n for cell, n in cells_of(part, UNREADABLE).items() if plain(cell) in NO_ANSWER}
     told = [f"outside {scale.range_text}: {_told(codes)}"] * bool(codes)
@@ -169,7 +157,7 @@ def _is_far(cell: str, shift: int, scale: Scale) -> bool:
     return not scale.min - _FAR <= number + shift <= scale.max + _FAR
 
 
-def word_lines(part: Part, export: Export) -> dict[str, list[str]]:
+def word_lines(part: Part) -> dict[str, list[str]]:
     """Return language → a line for each word that fits no anchor; "" = in several languages or none is known.
 
     A code such as A4 stands for its number if all are such codes, in the range of the form. The words of
@@ -232,9 +220,9 @@ def level_lines(parts: Collection[Part]) -> Iterator[str]:
         for number, told in ({} if part.rules is None else part.rules.levels).items():
             names = part.entries.called.get(number, ())
             found.setdefault(tuple(told.items()), []).extend(names[:1])
-    for levels, names in found.items():
-        told = listed([f"{code} = {cut(word)}" for code, word in levels])
-        yield remark(f"the file says of {listed(names, most=2)}: {told}")
+    for levels, columns in found.items():
+        words = listed([f"{code} = {cut(word)}" for code, word in levels])
+        yield remark(f"the file says of {listed(columns, most=2)}: {words}")
 
 
 def turned_lines(part: Part, scale: Scale, asked_for: Sequence[str]) -> Iterator[str]:
@@ -246,7 +234,7 @@ def turned_lines(part: Part, scale: Scale, asked_for: Sequence[str]) -> Iterator
     called = {name: number for number, names in part.entries.called.items() for name in names}
     numbers = {called[name]: name for name in asked_for if name in called}
     against = against_the_key(part, scale)
-    if not numbers:
+    if not numbers and part.entries.keys["case"].nunique() >= _FEWEST_CASES:
         numbers = {
             number: part.entries.called.get(number, (f"q{number}",))[0]
             for number, (r, is_against) in against.items()
@@ -269,11 +257,11 @@ def turned_lines(part: Part, scale: Scale, asked_for: Sequence[str]) -> Iterator
 def against_the_key(part: Part, scale: Scale) -> dict[int, tuple[float, bool]]:
     """Return item → its correlation with the other items, keyed, and whether it runs against the key.
 
-    Only of forms that are complete, of eight cases or more; items that do not vary are left out.
+    Only of forms that are complete, of ten or more; items that do not vary are left out.
     """
     numbers = part.answers.numbers
     complete = np.isfinite(numbers).all(axis=0)
-    if scale.total is None or part.entries.keys["case"][complete].nunique() < _FEWEST_CASES:
+    if scale.total is None or complete.sum() < _FEWEST_FORMS:
         return {}
     low, high = np.array(scale.item_bounds).T[:, :, np.newaxis]
     keyed = (numbers[:, complete] - low) / (high - low)
@@ -286,19 +274,3 @@ def against_the_key(part: Part, scale: Scale) -> dict[int, tuple[float, bool]]:
             as_it_stands = -r if place + 1 in scale.reverse else r
             found[place + 1] = (as_it_stands, r < -_TURNED_R)
     return found
-
-
-def rules_moved(rules: Rules, shift: int, missing: Sequence[str]) -> Rules:
-    """Return the rules with a shift and missing codes that a draft only proposes."""
-    numbers = {number for cell in missing if (number := number_of(plain(cell))) is not None}
-    return replace(
-        rules,
-        shift=rules.shift + shift,
-        missing=rules.missing | {plain(cell) for cell in missing},
-        missing_numbers=rules.missing_numbers | numbers,
-    )
-
-
-def is_answer(cell: str, rules: Rules) -> bool:
-    """Return whether a cell is a usable answer."""
-    return read_answer(cell, rules)[1] == ANSWER

@@ -184,12 +184,16 @@ def _with_rater(forms: pd.DataFrame, context: Context, log: Log) -> pd.DataFrame
     usual = pd.Series(np.array(sides, dtype=object)[forms["part"]], index=forms.index, dtype=object)
     said = np.array([part.rater for part in context.parts], dtype=object)[forms["part"]]
     rater = forms["rater"].where(said == "", said)
-    rater = rater.where(~rater.str.casefold().isin(SIDES), rater.str.casefold())
+    rater = rater.map({name: _side(name) for name in rater.unique()}).astype(object)
     blank = rater == ""
     told = blank & (forms["given"] > 0)
     if "rater" in context.keys and told.any():
         log.note(f"{counted(int(told.sum()), 'blank rater')} read as {usual[told].iloc[0]}")
     return forms.assign(rater=rater.where(~blank, usual))
+
+
+def _side(rater: str) -> str:
+    return rater.casefold() if rater.casefold() in SIDES else rater
 
 
 def _with_case(forms: pd.DataFrame, log: Log) -> pd.DataFrame:

@@ -163,9 +163,12 @@ def lane_of(
 
 
 def _renumbered(loaded: Loaded, treatments: pd.DataFrame | None) -> Loaded:
+    known = loaded.cases if treatments is None else treatments
+    if known["client"].is_unique:
+        return loaded
     names = list(loaded.responses)
     frames = [*(loaded.responses[name] for name in names), loaded.appointments, loaded.outcome_flags]
-    *forms, booked, flags = number_from_one(frames, loaded.cases if treatments is None else treatments)
+    *forms, booked, flags = number_from_one(frames, known)
     responses = dict(zip(names, forms, strict=True))
     return replace(loaded, responses=responses, appointments=booked, outcome_flags=flags)
 

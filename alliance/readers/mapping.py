@@ -192,7 +192,7 @@ def _shown(value: Any) -> str:
 
 
 def _line(value: Any) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MOST:
         yield f": must be a line of the file, 1 or more, got {_shown(value)}"
 
 

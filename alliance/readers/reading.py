@@ -280,7 +280,7 @@ def _refuse_strange_words(reading: Reading, scale: Scale | None, folders: Sequen
         if form not in known:
             what, hint = unknown_name("form", form, known)
             log.trouble(f"{what} under [answers]", hint=hint)
-        spoken = sorted(filter(None, languages))
+        spoken = sorted(language for language, words in languages.items() if language and words)
         if spoken and "language" not in reading.keys and not mapping.language:
             log.trouble(
                 f"the mapping has answers for a language, and nothing says the language of a form: "

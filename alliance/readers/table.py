@@ -196,6 +196,8 @@ def _transpose(rows: list[list[str]], width: int) -> list[Array]:
 def _blank_rows(columns: tuple[Array, ...], n_rows: int) -> Array:
     blank = np.ones(n_rows, dtype=bool)
     for column in columns:
+        if not blank.any():
+            break
         blank &= column == ""
     return blank
 

@@ -119,12 +119,16 @@ def parse(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     start = 1
     try:
         with uncollected(), _long_cells():
+            if '"' not in text:
+                rows.extend(reader)
+                return rows, list(range(1, len(rows) + 1))
             for row in reader:
                 rows.append(row)
                 starts.append(start)
                 start = reader.line_num + 1
     except csv.Error as error:
         message, hint = _fault(str(error))
+        start = max(start, len(rows) + 1)
         raise DataError(message, where=[f"line {start}: in the record that starts here"], hint=hint) from None
     return rows, starts
 

@@ -105,7 +105,10 @@ def read_at_once(path: Path, layout: Layout) -> Cells:
         If pyarrow and the tolerant lane could understand the file differently.
     """
     with _below_header(path) as file:
-        lines = file.read()
+        start = file.tell()
+        with path.open("rb", buffering=0) as whole:
+            whole.seek(start)
+            lines = whole.readall()
     require_plain_bytes(lines, layout.delimiter)
     items = {column.place for column in layout.item_columns}
     others = [place for place in range(len(layout.names)) if place not in items]

@@ -98,6 +98,7 @@ def read_whole(path: Path, scale: Scale | None, options: ReadOptions, folders: S
     rules = rules_for(form, mapping, options.missing)
     file = _Plain(layout=layout, cells=cells, rules=rules, mapping=mapping, n_rows=n_rows)
     require_blank_beyond(cells, layout)
+    _require_known_columns(cells, records)
     for role in CODES:
         require_codes(file.texts(role).texts)
     _require_one_form(file, scale)
@@ -119,6 +120,15 @@ def _scale_named(records: Records, mapping: Mapping, folders: Sequence[Path]) ->
         return load(names.pop(), folders=folders)
     except AllianceError:
         raise Odd("a form that is not known") from None
+
+
+def _require_known_columns(cells: Cells, records: Records) -> None:
+    """Raise Odd if a column of texts begins behind the first rows, by which a system would be told."""
+    width = len(records.rows[0])
+    rows = [row for row in records.rows[1:] if len(row) == width]
+    for place, column in cells.texts.items():
+        if any(column.texts) and not any(row[place].strip() for row in rows):
+            raise Odd("a column that begins late")
 
 
 def _require_one_form(file: _Plain, named: Scale | None) -> None:
@@ -220,12 +230,11 @@ def _column(column: Coded) -> pd.Series[Any]:
 
 
 def _matrix(answers: list[tuple[Array, Array]], rows: Any) -> Array:
-    """Return the answers as numbers, shape (items, forms), each column given up when it is copied."""
+    """Return the answers as numbers, shape (items, forms), NaN where none was given."""
     matrix = np.empty((len(answers), len(answers[0][0])))
     for place, (values, missing) in enumerate(answers):
-        matrix[place] = values[rows]
-        if missing.any():
-            matrix[place, missing[rows]] = np.nan
+        np.copyto(matrix[place], values[rows])
+        np.putmask(matrix[place], missing[rows], np.nan)
     return matrix
 
 

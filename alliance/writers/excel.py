@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from alliance import __version__
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LONGEST_CELL = 32_767
 MOST_ROWS = 1_048_576
 LONGEST_NAME = 31
+FIRST_DAY = date(1900, 3, 1)
+"""Programs disagree on how days before it are counted."""
 DAY_ONE = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the archive: a zip file knows none earlier."""
 
@@ -105,12 +108,17 @@ def _column(sheet: Any, column: pd.Series[Any]) -> list[Any]:
     if name in TEXTS:
         return [_cell(sheet, _written(text), _TEXT) if text else None for text in column]
     if column.dtype.kind == "M":
-        return [None if day is None else _cell(sheet, day, _DAY) for day in _days(column)]
+        return [None if day is None else _day(sheet, day) for day in _days(column)]
     return [None if value != value else _number(value) for value in column.tolist()]  # noqa: PLR0124  NaN
 
 
 def _days(column: pd.Series[Any]) -> list[Any]:
     return list(column.to_numpy().astype("datetime64[D]").tolist())
+
+
+def _day(sheet: Any, day: date) -> Any:
+    """Return a day, or its text where a workbook would count another."""
+    return _cell(sheet, day, _DAY) if day >= FIRST_DAY else _cell(sheet, day.isoformat(), _TEXT)
 
 
 def _number(value: float) -> float:

@@ -26,15 +26,15 @@ Row = Mapping[str, Any]
 
 @writer("fhir", title="FHIR R4 Bundle", suffix=".json")
 def write_fhir(study: Study) -> dict[str, bytes]:
-    """Return one Bundle of type collection: each response, and behind it the Observations of its scores."""
+    """Return one Bundle of type collection, an entry a line: each response, behind it its Observations."""
     entries = [
         {"fullUrl": _url(study, each["id"]), "resource": each}
         for response, scores in _resources(study, lambda id: _url(study, id))
         for each in (response, *scores)
     ]
-    bundle = {"resourceType": "Bundle", "type": "collection", **_tag(study), "entry": entries}
-    text = json.dumps(bundle, ensure_ascii=False, indent=1, allow_nan=False)
-    return {f"{study.name}.json": f"{text}\n".encode()}
+    head = _compact({"resourceType": "Bundle", "type": "collection", **_tag(study)}).removesuffix("}")
+    body = ",\n".join(map(_compact, entries))
+    return {f"{study.name}.json": f'{head},"entry":[\n{body}\n]}}\n'.encode()}
 
 
 @writer("fhir-ndjson", title="FHIR R4, one resource a line", suffix=".ndjson")
@@ -48,10 +48,11 @@ def write_ndjson(study: Study) -> dict[str, bytes]:
 
 
 def _lines(resources: Iterator[Resource]) -> bytes:
-    lines = (
-        json.dumps(each, ensure_ascii=False, separators=(",", ":"), allow_nan=False) for each in resources
-    )
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{_compact(each)}\n" for each in resources).encode()
+
+
+def _compact(value: Resource) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _resources(study: Study, refer: Callable[[str], str]) -> Iterator[tuple[Resource, list[Resource]]]:

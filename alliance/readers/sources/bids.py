@@ -26,8 +26,10 @@ _NOTHING = "n/a"
 
 def _recognise(export: Export) -> str:
     records = export.records
+    if records.delimiter != "\t":
+        return ""
     rows = [row for row in records.rows if row and any(cell.strip() for cell in row)]
-    if records.delimiter != "\t" or len(rows) < 2 or rows[0][0].strip() != _PERSON:  # noqa: PLR2004
+    if len(rows) < 2 or rows[0][0].strip() != _PERSON:  # noqa: PLR2004
         return ""
     sub = all(row[0].strip().startswith(_PREFIXES[_PERSON]) for row in rows[1:])
     return "tab-separated, participant_id of sub-…" if sub else ""
@@ -92,7 +94,7 @@ def _sidecar(opened: Opened) -> tuple[Mapping[str, Any], list[str]]:
 
 def _beside(path: Path) -> Path | None:
     found = path.with_suffix(".json") if path.name and str(path) != "-" else None
-    return found if found is not None and found != path and found.is_file() else None
+    return found if found is not None and found.is_file() else None
 
 
 def _levels(sidecar: Mapping[str, Any], header: list[str]) -> dict[str, dict[str, str]]:

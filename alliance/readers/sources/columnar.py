@@ -95,7 +95,7 @@ def _refuse_nested(table: Any) -> None:
     import pyarrow as pa
 
     nested = [
-        f"column '{each.name}': {each.type}"
+        f"column '{each.name}': {'lists' if 'list' in str(each.type).partition('<')[0] else 'records'}"
         for each in table.schema
         if pa.types.is_nested(each.type) and not pa.types.is_run_end_encoded(each.type)
     ]

@@ -58,10 +58,10 @@ def _recognise(export: Export) -> str:
 def _by_status(sheet: Sheet) -> str:
     """Return the status of a form that only REDCap writes: the last column, behind the record or a label."""
     last = sheet.names[-1] if sheet.names else ""
-    cells = np.array(sheet.cells(last), dtype=object)
     labelled = plain(last) == STATUS
     if not (labelled or key_of(sheet.names[0] if last else "") == _USUAL_CASE):
         return ""
+    cells = np.array(sheet.cells(last), dtype=object)
     if not is_status(last, cells) or not (cells != "").any():
         return ""
     return f"labelled, by the column {last}" if labelled else f"by the columns {sheet.names[0]} and {last}"

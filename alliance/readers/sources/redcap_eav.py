@@ -21,11 +21,10 @@ Given = tuple[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class _Gathered:
-    """The first value of each field of each form, all values of those that are there again, all fields."""
+    """The first value of each field of each form, and all values of those that are there again."""
 
     forms: dict[Key, dict[str, Given]] = field(default_factory=dict)
     again: dict[tuple[Key, str], list[Given]] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
 
 
 def is_eav(names: Sequence[str]) -> bool:
@@ -44,8 +43,8 @@ def side_by_side(
 ) -> tuple[Records, tuple[str, ...]]:
     """Return one row for each record, event, instrument and instance, and what a person must be told.
 
-    The columns are those of the export, then the fields, each behind the one it follows in the file. A field
-    of `checkboxes` has a row for each choice that was ticked, and gets a column for each.
+    The columns are those of the export, then the fields, in an order that agrees with the file. A field of
+    `checkboxes` has a row for each choice that was ticked, and gets a column for each.
 
     Raises
     ------
@@ -58,10 +57,11 @@ def side_by_side(
     record = [sheet.names[place].casefold() for place in places].index(RECORD)
     lines = [next(iter(fields.values()))[1] for fields in found.forms.values()]
     notes = tuple(_settle(found, record, keep, drop=drop))
-    rows = [[*(sheet.names[place] for place in places), *found.order]]
+    order = _order(found.forms)
+    rows = [[*(sheet.names[place] for place in places), *order]]
     cell_lines = [(0,) * len(rows[0])]
     for first, (key, fields) in zip(lines, found.forms.items(), strict=True):
-        given = [fields.get(name, ("", first)) for name in found.order]
+        given = [fields.get(name, ("", first)) for name in order]
         rows.append([*key, *(value for value, _ in given)])
         cell_lines.append((*[first] * len(key), *(line for _, line in given)))
     lines = [sheet.records.lines[sheet.top], *lines]
@@ -69,10 +69,10 @@ def side_by_side(
 
 
 def _gather(sheet: Sheet, places: Sequence[int], checkboxes: Collection[str]) -> _Gathered:
-    """Return the fields of each form, and all fields in an order that agrees with that of the file."""
+    """Return the fields of each form, in the order of the file."""
     names = [name.casefold() for name in sheet.names]
     own, at_name, at_value = set(names), names.index(FIELD), names.index(VALUE)
-    found, known = _Gathered(), set[str]()
+    found = _Gathered()
     for line, cells in _whole_rows(sheet):
         name, value = cells[at_name], cells[at_value]
         if name in own and cells[names.index(name)] == value:
@@ -81,15 +81,27 @@ def _gather(sheet: Sheet, places: Sequence[int], checkboxes: Collection[str]) ->
             name, value = checkbox_column(name, value), "1"
         key = tuple([cells[place] for place in places])
         form = found.forms.setdefault(key, {})
-        if name not in known:
-            known.add(name)
-            before = next(reversed(form), None)
-            found.order.insert(len(known) if before is None else found.order.index(before) + 1, name)
         if name in form:
             found.again.setdefault((key, name), [form[name]]).append((value, line))
         else:
             form[name] = (value, line)
     return found
+
+
+def _order(forms: Table[Key, Table[str, Given]]) -> list[str]:
+    """Return all fields, each beside those that it stands beside in a form: before the next, or behind."""
+    order: list[str] = []
+    known: set[str] = set()
+    for fields in forms.values():
+        if not known.issuperset(fields):
+            at = max((order.index(name) + 1 for name in fields if name in known), default=len(order))
+            for name in reversed(list(fields)):
+                if name in known:
+                    at = order.index(name)
+                else:
+                    order.insert(at, name)
+            known.update(fields)
+    return order
 
 
 def _whole_rows(sheet: Sheet) -> Iterator[tuple[int, list[str]]]:

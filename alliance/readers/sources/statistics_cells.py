@@ -44,7 +44,7 @@ def read_cells(raw: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         absent.update(_shown(counts, gone, words, dot="." if _is_special(name, about) else ""))
         codes = {cell_text(code): str(word) for code, word in words.items() if not is_absent(code)}
         levels.update({name: codes} if codes else {})
-        cells = {value: "" if value in gone else _text(value) for value in counts} | {None: ""}
+        cells = {value: "" if value in gone else cell_text(value) for value in counts} | {None: ""}
         texts.append([cells[value] for value in columns[name]])
     rows = [list(row) for row in zip(*texts, strict=True)]
     _refuse_long(rows)
@@ -115,9 +115,9 @@ def _is_special(name: str, about: Any) -> bool:
 
 
 def _comparable(value: Any) -> Any:
-    """Return a text without blanks at its end, and of a day or time the seconds that passed."""
+    """Return a value that has an order: of a day or time the seconds that passed."""
     if isinstance(value, str):
-        return value.rstrip()
+        return value
     if isinstance(value, datetime.time):
         value = datetime.datetime.combine(_FIRST_DAY, value)
     elif isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
@@ -132,7 +132,7 @@ def _shown(
 ) -> dict[str, int]:
     """Return each value that is `gone`, with its label, and in how many cells it stood."""
     labels = {value: f" ('{words[value]}')" if words.get(value) else "" for value in gone}
-    return {f"{dot}{_text(value)}{labels[value]}": n for value, n in counts.items() if value in labels}
+    return {f"{dot}{cell_text(value)}{labels[value]}": n for value, n in counts.items() if value in labels}
 
 
 def _told_missing(absent: Mapping[str, int]) -> Iterator[str]:
@@ -144,10 +144,6 @@ def _told_missing(absent: Mapping[str, int]) -> Iterator[str]:
     elif absent:
         what = f"{counted(n_cells, 'cell')} with declared missing codes read as unanswered"
         yield told(what, [f"{code}: {n}" for code, n in absent.items()])
-
-
-def _text(value: Any) -> str:
-    return value.rstrip() if isinstance(value, str) else cell_text(value)
 
 
 def _refuse_long(rows: list[list[str]]) -> None:
