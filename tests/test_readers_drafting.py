@@ -563,9 +563,9 @@ def test_rows_of_means_are_asked_and_their_numbers_are_no_codes(tmp_path):
         pytest.param(
             ["05/01/2026", "06/01/2026", "07/02/2026"],
             [
-                '#? date_format = "dmy"  # day first; line 2 can be read both ways; 2 of 2 sessions later than '
+                '#? date_format = "dmy"  # day first; line 2 can be read both ways; 2 of 2 sessions later than '  # noqa: E501
                 "the one before",
-                '#? date_format = "mdy"  # month first; line 2 can be read both ways; 2 of 2 sessions later than '
+                '#? date_format = "mdy"  # month first; line 2 can be read both ways; 2 of 2 sessions later than '  # noqa: E501
                 "the one before",
             ],
             id="both, and both rise",
@@ -573,9 +573,9 @@ def test_rows_of_means_are_asked_and_their_numbers_are_no_codes(tmp_path):
         pytest.param(
             ["01/05/2026", "01/12/2026", "02/02/2026"],
             [
-                '#? date_format = "mdy"  # month first; line 2 can be read both ways; 2 of 2 sessions later than '
+                '#? date_format = "mdy"  # month first; line 2 can be read both ways; 2 of 2 sessions later than '  # noqa: E501
                 "the one before",
-                '#? date_format = "dmy"  # day first; line 2 can be read both ways; 1 of 2 sessions later than '
+                '#? date_format = "dmy"  # day first; line 2 can be read both ways; 1 of 2 sessions later than '  # noqa: E501
                 "the one before",
             ],
             id="month first rises more often",
@@ -592,7 +592,7 @@ def test_columns_that_say_who_a_person_is_are_no_candidates(tmp_path):
     text = "code,client email,session,x1,x2,x3\nA,a@b.example,1,1,2,3\nB,c@d.example,1,1,2,3\n"
     draft = draft_of(tmp_path, text)
     assert draft.splitlines()[3] == (
-        "# column 'client email' looks like an e-mail address (line 2): delete it first, or write it anew with "
+        "# column 'client email' looks like an e-mail address (line 2): delete it first, or write it anew with "  # noqa: E501
         "`alliance pseudonymise`"
     )
     assert "client email" not in draft.split("[columns]")[1]
@@ -879,7 +879,7 @@ def test_a_mapping_is_written_as_it_was_read(data):
 
 
 @given(
-    st.lists(st.sampled_from(["case", "session", "date", "x1", "x2", "x3", "code", "nr", "lang", "y1", "y2", "y3"]),
+    st.lists(st.sampled_from(["case", "session", "date", "x1", "x2", "x3", "code", "nr", "lang", "y1", "y2", "y3"]),  # noqa: E501
              min_size=1, max_size=9),
     st.lists(st.lists(CELLS, min_size=9, max_size=9), min_size=1, max_size=6),
     st.sampled_from([None, "demo", "srs"]),

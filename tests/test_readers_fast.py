@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from readers_helpers import DEMO, mapped, refusal, write
 
+from alliance.cells import LONGEST
 from alliance.errors import AllianceError, DataError
 from alliance.readers import ReadOptions, fast, load, loading, read_mapping
 from alliance.readers import layout as layout_module
 from alliance.readers.fast import plain_blocks, plain_layout
 from alliance.readers.layout import HEAD_BYTES, Odd, told_lane
 from alliance.readers.loading import lane_of
+from alliance.readers.text import parse
 from alliance.scale import load_scale
 from alliance.study.passes import forms_of
 
@@ -720,3 +722,27 @@ def test_check_tells_the_lane(command, tmp_path):
     assert "\nlane: tolerant: doubled sessions\n" in command("check", again, "--scale", "srs").out
     wrong = write(tmp_path, head + "C1,1,99,9,9,9\n")
     assert "lane" not in command("check", wrong, "--scale", "srs").out
+
+
+def test_a_column_that_begins_behind_the_first_rows_is_left_to_the_tolerant_lane(tmp_path):
+    early = "".join(f"C1,{n},1,2,3,\n" for n in range(1, 9000))
+    assert len(early) > HEAD_BYTES
+    path = write(tmp_path, "record_id,session,q1,q2,q3,form_complete\n" + early + "C2,1,1,2,3,2\n")
+    assert lane_of(path, DEMO, options=ReadOptions()) == "tolerant: a column that begins late"
+
+
+def test_the_line_of_a_cell_that_is_too_long_is_told_without_quotes_too(tmp_path):
+    long = "x" * (LONGEST + 1)
+    assert refusal(tmp_path, f"{HEAD}C1,1,1,2,3\nC1,2,1,2,{long}\n").splitlines()[:2] == [
+        f"error: a cell holds more than {LONGEST} characters",
+        "  line 3: in the record that starts here",
+    ]
+    path = write(tmp_path, f"case,session,q1,q2,q3,x\nC1,1,1,2,3,\nC1,2,1,2,3,{'x' * (LONGEST + 1)}\n")
+    assert lane_of(path, DEMO, options=ReadOptions()) == "tolerant: a column that begins late"
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_lines_are_counted_with_and_without_quotes(quote):
+    rows, lines = parse(f"a,b\n\n{quote}c{quote},d\re,f\r\n", ",")
+    assert rows == [["a", "b"], [], ["c", "d"], ["e", "f"]]
+    assert lines == [1, 2, 3, 4]
