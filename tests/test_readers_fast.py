@@ -738,7 +738,7 @@ def test_the_line_of_a_cell_that_is_too_long_is_told_without_quotes_too(tmp_path
         "  line 3: in the record that starts here",
     ]
     path = write(tmp_path, f"case,session,q1,q2,q3,x\nC1,1,1,2,3,\nC1,2,1,2,3,{'x' * (LONGEST + 1)}\n")
-    assert lane_of(path, DEMO, options=ReadOptions()) == "tolerant: a column that begins late"
+    assert lane_of(path, DEMO, options=ReadOptions()) == "tolerant: cells that are too long"
 
 
 @pytest.mark.parametrize("quote", ["", '"'])

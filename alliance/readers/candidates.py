@@ -122,11 +122,13 @@ def session_number(text: str) -> int | None:
     [1, 5, 3, 3, None, None]
     """
     word = plain(text)
+    numbers = {_NUMBER_WORDS[each] for each in re.findall(r"\w+", word) if each in _NUMBER_WORDS}
     match = _ONE_NUMBER.fullmatch(word)
     if match and not word.startswith(("-", "+")):
-        return int(match[1])
-    numbers = {_NUMBER_WORDS[each] for each in re.findall(r"\w+", word) if each in _NUMBER_WORDS}
-    return numbers.pop() if len(numbers) == 1 and not re.search(r"\d", word) else None
+        numbers.add(int(match[1]))
+    elif re.search(r"\d", word):
+        return None
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _judge_case(table: TextTable, place: int, filled: Array, known: Known) -> Candidate | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,16 +119,14 @@ def plan_of(opened: Reading, scale: Scale | None, known: Mapping[str, Scale]) ->
 
 
 def parts_as_planned(
-    plan: Plan, mapping: ColumnMapping, rows: Array, options: ReadOptions, folders: Sequence[Any]
+    plan: Plan, mapping: ColumnMapping, rows: Array, options: ReadOptions, folders: Sequence[Path]
 ) -> tuple[tuple[Part, ...], pd.DataFrame]:
     """Return the forms in the `rows` as the mapping would have them, and the rows that are there twice."""
     log = Log()
     keys = dict(plan.keys)
     table = renamed(plan.table.take(rows), keys, mapping, log)
     reading = replace(plan.opened, log=log, mapping=mapping, table=table, keys=keys)
-    parts: tuple[Part, ...] = ()
-    with contextlib.suppress(AllianceError):
-        parts = tuple(parts_of(reading, plan.scale, folders, options))
+    parts = tuple(_parts(reading, plan, options, folders))
     if parts and "case" in keys:
         date_format = options.date_format or mapping.date_format or plan.opened.export.date_format
         context = Context(
@@ -136,6 +135,20 @@ def parts_as_planned(
         settle(context, log)
     doubles = [frame for kind, frame in log.problems if kind in {CONFLICT, ANSWER_TWICE}]
     return parts, pd.concat(doubles) if doubles else empty_rejected()
+
+
+def _parts(reading: Reading, plan: Plan, options: ReadOptions, folders: Sequence[Path]) -> Iterator[Part]:
+    """Yield the forms, each of several read on its own; what cannot be read at all is left out."""
+    known = plan.known if plan.scale is None else {**plan.known, plan.scale.id: plan.scale}
+    forms = reading.mapping.forms
+    if not forms:
+        with contextlib.suppress(AllianceError):
+            yield from list(parts_of(reading, plan.scale, folders, options))
+    for form in (each for each in forms if each.scale in known):
+        own = replace(reading, mapping=replace(reading.mapping, forms=(form,)))
+        with contextlib.suppress(AllianceError):
+            found = list(parts_of(own, known[form.scale], folders, options))
+            yield from (part for part in found if part.scale is not None)
 
 
 def _usual(role: str, column: Column, opened: Reading) -> bool:
@@ -160,11 +173,10 @@ def _items(
         return Items(pattern=pattern)
     columns = found.columns if found is not None else {}
     groups = groups_of(opened.table, _free_names(opened, sure), {**known, scale.id: scale})
-    others = [group for group in groups if group.forms]
-    main = next((each for each in others if _holds(each, columns)), None)
-    apart = [each for each in others if each is not main and not _overlaps(each, columns)]
-    if (main is not None and apart) or (found is not None and not columns and len(others) > 1):
-        return Items(groups=tuple(others), main=main)
+    main = next((each for each in groups if _holds(each, columns)), None)
+    several = tuple(each for each in groups if each is main or (each.forms and not _overlaps(each, columns)))
+    if len(several) > 1 and (main is not None or (found is not None and not columns)):
+        return Items(groups=several, main=main)
     return Items(columns=columns, absent=found.absent if found is not None else ())
 
 

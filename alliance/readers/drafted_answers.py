@@ -57,16 +57,17 @@ def shifts(part: Part, scale: Scale, rules: Rules) -> list[tuple[int, str]]:
         return [said] if said[0] else []
     counts = _numbers(part, rules)
     low, high, n = _answered_range(counts, scale)
-    if not n or high - low > scale.max - scale.min + TOLERANCE:
+    if not n:
         return []
     told = f"the answers run from {low:g} to {high:g} ({counted(n, 'answer')}), '{scale.id}' from "
     told += f"{scale.min:g} to {scale.max:g}"
     if scale.min - TOLERANCE <= low and high <= scale.max + TOLERANCE:
-        return _shifts_that_fit_too(low, high, n, scale)
+        near = [each for each in counts if 0 < max(scale.min - each, each - scale.max) <= _FAR + TOLERANCE]
+        return [] if near else _shifts_that_fit_too(low, high, n, scale)
     least, most = math.ceil(scale.min - low - TOLERANCE), math.floor(scale.max - high + TOLERANCE)
     possible = sorted(range(least, most + 1), key=lambda step: (abs(step) != 1, step % 10 != 0, abs(step)))
     more = f"; {len(possible)} shifts would fit" if len(possible) > 1 else ""
-    return [(step, told + more) for step in possible[:_MOST_SHIFTS]]
+    return [(step, told + more) for step in (possible if len(possible) <= _MOST_SHIFTS else possible[:1])]
 
 
 def _shifts_that_fit_too(low: float, high: float, n: int, scale: Scale) -> list[tuple[int, str]]:
@@ -106,23 +107,21 @@ def _numbers(part: Part, rules: Rules) -> dict[float, int]:
 
 
 def _answered_range(counts: Mapping[float, int], scale: Scale) -> tuple[float, float, int]:
-    """Return the lowest and highest answer and their number, without what stands apart from most of them."""
-    runs: list[list[float]] = []
-    for value in sorted(counts):
-        inside = scale.min - TOLERANCE <= value <= scale.max + TOLERANCE
-        near = runs and (value - runs[-1][-1] <= _FAR + TOLERANCE or (inside and runs[-1][-1] >= scale.min))
-        if near:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
-    if not runs:
-        return 0.0, 0.0, 0
-    most = max(runs, key=lambda run: sum(counts[value] for value in run))
-    n, total = sum(counts[value] for value in most), sum(counts.values())
-    beyond = sum(counts[value] for value in most if not scale.min <= value <= scale.max)
-    if beyond < _BEYOND_SHARE * total:
-        most = [value for value in most if scale.min <= value <= scale.max] or most
-    return most[0], most[-1], n
+    """Return the lowest and highest answer and their number: what most answers are, as wide as the form.
+
+    The answers within the range of the form count, unless more than a few lie beyond it.
+    """
+    width = scale.max - scale.min + TOLERANCE
+    windows = [(value, [each for each in counts if 0 <= each - value <= width]) for value in sorted(counts)]
+    own = [value for value in counts if scale.min - TOLERANCE <= value <= scale.max + TOLERANCE]
+    best = max((window for _, window in windows), key=lambda each: _n_of(each, counts), default=[])
+    if _n_of(best, counts) - _n_of(own, counts) <= _BEYOND_SHARE * _n_of(best, counts):
+        best = own
+    return min(best, default=0.0), max(best, default=0.0), _n_of(best, counts)
+
+
+def _n_of(values: Collection[float], counts: Mapping[float, int]) -> int:
+    return sum(counts[value] for value in values)
 
 
 def missing_lines(part: Part, scale: Scale, shift: int) -> Iterator[str]:
@@ -176,7 +175,8 @@ def word_lines(part: Part) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for cell in sorted(counts, key=lambda word: (numbers.get(word, 0), -counts[word].total(), word)):
         for language, n in _by_language(counts[cell], several=len(spoken) > 1).items():
-            evidence = [counted(n, "time"), *_label_of(cell, part), *_spoken(counts[cell], language)]
+            evidence = [counted(n, "time"), *_label_of(cell, part)]
+            evidence += [f"language {next(iter(spoken))}"] if len(spoken) == 1 else []
             line = asked(f"{quoted(cell)} = {numbers.get(cell, '…')}", ", ".join(evidence))
             found.setdefault(language, []).append(line)
     return {language: lines[:_MOST_WORDS] for language, lines in found.items()}
@@ -190,11 +190,6 @@ def _by_language(counts: Counter[str], *, several: bool) -> dict[str, int]:
     for language, n in counts.items():
         plainly["" if plain(language) in MISSING_WORDS else plain(language)] += n
     return dict(plainly)
-
-
-def _spoken(counts: Counter[str], language: str) -> list[str]:
-    named = sorted(each for each in counts if plain(each) not in MISSING_WORDS)
-    return [f"language {', '.join(map(cut, named))}"] if named and not language else []
 
 
 def _label_of(cell: str, part: Part) -> list[str]:

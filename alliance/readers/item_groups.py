@@ -18,8 +18,9 @@ from alliance.scale import Scale
 
 Array = np.ndarray[Any, Any]
 
-FITTING = 0.9
-"""Share of the answers that must be possible answers of a form; the rest may be codes or slips."""
+FITTING, MOST = 0.9, 0.5
+"""Share of the answers in a group of columns, and in a column by itself, that must be possible answers of a
+form; the rest may be codes or slips."""
 _MOST_FORMS = 8
 _SIDES = {
     "client": "client klient klientin patient patientin pat pt c k p",
@@ -100,7 +101,7 @@ def _holds_answers(table: TextTable, place: int, scale: Scale) -> bool:
     kinds = convert(given, rules_for(scale, ColumnMapping())).kinds
     usable = kinds == ANSWER
     return bool(
-        table.names[place] and len(given) and (usable | is_number(given)).all() and usable.mean() >= FITTING
+        table.names[place] and len(given) and (usable | is_number(given)).all() and usable.mean() >= MOST
     )
 
 
