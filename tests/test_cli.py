@@ -161,6 +161,32 @@ def test_check_says_what_is_in_a_file_and_changes_nothing(command, small):
     assert done.out.endswith("nothing is wrong with this file\n")
 
 
+def test_check_names_the_source_system_and_what_it_was_seen_by(command):
+    sample = Path(__file__).parent / "samples" / "qualtrics_choicetext.csv"
+    done = command("check", sample, "--scale", "wai-sr")
+    assert "source: qualtrics (a row of ImportIds under the column names)" in done.out.splitlines()
+    done = command("check", sample, "--scale", "wai-sr", "--format", "json")
+    found = json.loads(done.out)
+    assert found["source"] == {"name": "qualtrics", "evidence": "a row of ImportIds under the column names"}
+    assert found["problems"] == []
+
+
+def test_check_gives_every_problem_as_json(command, tmp_path):
+    file = write(tmp_path / "bad.csv", "case,session,q1,q2,q3,q4", "C1,x,11,2,3,4", "C1,2,1,x,3,4")
+    done = command("check", file, "--scale", "srs", "--format", "json")
+    assert done.code == DATA
+    assert json.loads(done.out)["problems"] == [
+        {
+            "line": 2, "case": "C1", "session": None, "rater": "client", "item": "session", "value": "x",
+            "problem": "no session number",
+        },
+        {
+            "line": 3, "case": "C1", "session": 2, "rater": "client", "item": "q2", "value": "x",
+            "problem": "no single answer",
+        },
+    ]  # fmt: skip
+
+
 def test_check_drafts_a_mapping_that_loads_the_file(command, tmp_path):
     text = [
         "Client,Sitzung,a_1,a_2,a_3,a_4",

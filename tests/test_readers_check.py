@@ -1,16 +1,13 @@
-"""What `check` says of a file, and the mapping it drafts."""
+"""What `check` says of a file."""
 
-import re
-import tomllib
 from pathlib import Path
 
 import pytest
 from readers_helpers import DEMO, mapped, write
 
 from alliance.errors import StoreError
-from alliance.readers import ReadOptions, draft_mapping, inspect, load
+from alliance.readers import ReadOptions, inspect
 from alliance.readers.check import Role
-from alliance.readers.mapping import parse_mapping
 from alliance.scale import load_scale
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -65,85 +62,31 @@ def test_an_inspection_of_no_file_is_an_error(tmp_path):
         inspect(tmp_path / "no.csv", DEMO)
 
 
-def confirmed(draft, *names, **values):
-    """Return the draft with the lines of `names` switched on, and `values` put in for the dots."""
-    lines = []
-    for line in draft.splitlines():
-        match = re.match(r"#\? (\S+) = ", line)
-        name = match[1].strip('"') if match else ""
-        if name in names:
-            lines.append(line.removeprefix("#? "))
-        elif name in values:
-            lines.append(f'"{name}" = {values[name]}')
-        else:
-            lines.append(line)
-    return mapped("\n".join(lines))
+def test_an_inspection_names_the_system_and_what_it_was_seen_by():
+    found = inspect(SAMPLES / "qualtrics_choicetext.csv", load_scale("wai-sr"))
+    assert (found.source, found.evidence) == ("qualtrics", "a row of ImportIds under the column names")
+    plainly = inspect(SAMPLES / "canonical.csv", load_scale("wai-sr"))
+    assert (plainly.source, plainly.evidence) == ("", "")
 
 
-def test_a_draft_is_a_mapping_with_its_evidence(tmp_path):
-    assert draft_mapping(write(tmp_path, TEXT), DEMO) == (
-        "# A draft: look at every line, correct it, and delete what does not hold.\n"
-        'scale = "demo"\n'
-        "header_row = 1  # the line with the column names\n"
-        '#? fill_down = ["client"]  # 1 blank cell\n'
-        '#? missing = ["8", "99"]  # outside the range: 8 (1 time), 99 (1 time)\n'
-        "#? shift = 1  # added to every number, if the file counts from 0 and the form from 1\n"
-        "\n"
-        "[columns]\n"
-        'case = "client"  # well-known name\n'
-        'session = "session"  # exact name\n'
-        '#? date = "…"\n'
-        '#? therapist = "…"\n'
-        '#? rater = "…"\n'
-        'q1 = "x1"  # prefix and number\n'
-        'q2 = "x2"  # prefix and number\n'
-        'q3 = "x3"  # prefix and number\n'
-        "# columns without a role: who, note\n"
-        "\n"
-        "[answers]\n"
-        "# words nobody knows: give each its number, or move it to missing\n"
-        '#? "often" = …  # 1 time\n'
+def test_columns_that_a_mapping_uses_are_not_called_unused(tmp_path):
+    text = "case,group,a1_s1,a2_s1,a3_s1,when_1,a1_s2,a2_s2,a3_s2,when_2,mean_2\n"
+    path = write(tmp_path, text + "C01,x,1,2,3,2026-01-01,4,5,6,2026-01-08,5\n")
+    mapping = mapped('pattern = "a{item}_s{session}"\n[columns]\ndate = "When_{session}"')
+    found = inspect(path, DEMO, options=ReadOptions(mapping=mapping))
+    assert found.troubles == ()
+    assert found.unused == ("group", "mean_2")
+
+
+def test_answers_are_judged_as_the_mapping_of_their_form_reads_them(tmp_path):
+    rows = "".join(f"C{case:02},{case % 7},{(case + 1) % 7},{(case + 2) % 7}\n" for case in range(40))
+    text = "case,a1,a2,a3\n" + rows
+    path = write(tmp_path, text.replace("case,", "session,case,").replace("\nC", "\n1,C"))
+    forms = '[[forms]]\nscale = "demo"\nitems = "a{item}"\n'
+    moved = inspect(path, DEMO, options=ReadOptions(mapping=mapped(forms + "shift = 1")))
+    assert (moved.doubts, moved.troubles) == ((), ())
+    as_it_is = inspect(path, DEMO, options=ReadOptions(mapping=mapped(forms)))
+    assert as_it_is.impossible
+    assert as_it_is.doubts[0].startswith(
+        "answers run from 0 to 6, 'demo' is answered 1 to 7: the file may count"
     )
-
-
-def test_a_confirmed_draft_loads(tmp_path):
-    path = write(tmp_path, TEXT)
-    mapping = confirmed(draft_mapping(path, DEMO), "fill_down", "missing", rater='"who"', often=6)
-    loaded = load(path, DEMO, options=ReadOptions(mapping=mapping))
-    assert loaded.responses["demo"][["q1", "q2", "q3"]].fillna(0).to_numpy().tolist() == [
-        [1, 0, 6],
-        [1, 1, 1],
-        [0, 1, 1],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("file", "switched", "values", "n_forms"),
-    [
-        pytest.param("canonical.csv", (), {}, 19, id="long"),
-        pytest.param("items_long.csv", (), {}, 19, id="one answer a row"),
-        pytest.param("nasty/33_wide_ragged/wide.csv", (), {}, 28, id="wide"),
-        pytest.param(
-            "osf_wide_zero_based.csv", ("shift",), {"case": '"id"', "missing": "[-9]"}, 19, id="from 0"
-        ),
-        pytest.param("excel_clinic.xlsx", ("fill_down",), {}, 19, id="Excel"),
-        pytest.param(
-            "limesurvey_codes.csv",
-            ("A1", "A2", "A3", "A4", "A5"),
-            {"case": '"CODE"', "session": '"SESS"', "date": '"submitdate"'},
-            19,
-            id="answer codes",
-        ),
-    ],
-)
-def test_the_draft_of_a_sample_loads_once_confirmed(file, switched, values, n_forms):
-    scale = load_scale("wai-sr")
-    mapping = confirmed(draft_mapping(SAMPLES / file, scale), *switched, **values)
-    loaded = load(SAMPLES / file, scale, options=ReadOptions(mapping=mapping))
-    assert len(loaded.responses["wai-sr"]) == n_forms
-
-
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.csv")), ids=lambda path: path.stem)
-def test_every_draft_is_a_valid_mapping(path):
-    draft = draft_mapping(path, load_scale("wai-sr"))
-    assert parse_mapping(tomllib.loads(draft), origin="draft").scale == "wai-sr"

@@ -71,12 +71,10 @@ def side_by_side(
 def _gather(sheet: Sheet, places: Sequence[int], checkboxes: Collection[str]) -> _Gathered:
     """Return the fields of each form, in the order of the file."""
     names = [name.casefold() for name in sheet.names]
-    own, at_name, at_value = set(names), names.index(FIELD), names.index(VALUE)
+    at_name, at_value = names.index(FIELD), names.index(VALUE)
     found = _Gathered()
     for line, cells in _whole_rows(sheet):
         name, value = cells[at_name], cells[at_value]
-        if name in own and cells[names.index(name)] == value:
-            continue
         if name in checkboxes:
             name, value = checkbox_column(name, value), "1"
         key = tuple([cells[place] for place in places])
@@ -89,12 +87,12 @@ def _gather(sheet: Sheet, places: Sequence[int], checkboxes: Collection[str]) ->
 
 
 def _order(forms: Table[Key, Table[str, Given]]) -> list[str]:
-    """Return all fields, each beside those that it stands beside in a form: before the next, or behind."""
+    """Return all fields, each before the one that it stands before in a form; the others come last."""
     order: list[str] = []
     known: set[str] = set()
     for fields in forms.values():
         if not known.issuperset(fields):
-            at = max((order.index(name) + 1 for name in fields if name in known), default=len(order))
+            at = len(order)
             for name in reversed(list(fields)):
                 if name in known:
                     at = order.index(name)
