@@ -538,6 +538,18 @@ def test_only_the_users_own_texts_label_items_and_they_are_cut_to_what_spss_hold
     assert about.column_names_to_labels["q3"] == "Item 3"
 
 
+def test_a_label_as_long_as_spss_holds_is_whole(tmp_path):
+    _, about = sav_of(replace(small(), texts={"demo": {1: "ü" * 128, 2: "x" * 257}}), tmp_path)
+    assert about.column_names_to_labels["q1"] == "ü" * 128
+    assert about.column_names_to_labels["q2"] == "x" * 253 + "…"
+
+
+def test_an_item_with_a_range_of_its_own_has_no_words_of_the_form(tmp_path):
+    scale = replace(DEMO, item_ranges={2: (0.0, 100.0)})
+    _, about = sav_of(study_of(forms(SMALL, scale), scale), tmp_path)
+    assert sorted(about.variable_value_labels) == ["q1", "q3"]
+
+
 def test_long_codes_are_whole_in_spss(tmp_path):
     code = "ü" * 400
     frame, _ = sav_of(study_of(forms([(code, 1, None, "", "client", 1, 2, 3)]), DEMO), tmp_path)
@@ -633,6 +645,11 @@ def test_a_subject_has_its_code_and_a_reference_only_where_that_is_a_fhir_id():
     }  # fmt: skip
     assert subjects["=1+1"] == {"identifier": {"system": "urn:alliance:case", "value": "=1+1"}}
     assert "reference" not in subjects["K-07/2"]
+    long = [("x" * n, 1, None, "", "client", 1, 2, 3) for n in (64, 65)]
+    assert ["reference" in each["subject"] for each in resources(study_of(forms(long), DEMO))] == [
+        True,
+        False,
+    ]
 
 
 def test_a_score_of_a_provisional_key_is_preliminary_and_none_is_absent_with_a_reason():
