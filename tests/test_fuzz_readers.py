@@ -13,7 +13,7 @@ from fuzz.truth import FORM, study_of
 
 from alliance.readers import ReadOptions
 
-QUICK, SLOW = 10, 250
+QUICK, SLOW = 5, 250
 TEXT_KINDS = ("csv", "redcap", "qualtrics", "surveys", "bids", "fhir")
 APART = ("excel", "spss")
 """Kinds that are read in a process of their own, which takes its time."""
@@ -65,7 +65,7 @@ def test_damaged_files_that_foreign_code_reads_are_read_or_refused_in_words(kind
 
 @pytest.mark.parametrize("kind", ["mapping", "csv"])
 def test_a_damaged_mapping_is_read_or_refused_in_words(kind):
-    holds(nothing_but_refusals(kind, calls.MAPPINGS), 60)
+    holds(nothing_but_refusals(kind, calls.MAPPINGS), 20)
 
 
 TOML_VALUES = (
@@ -97,7 +97,7 @@ def a_strange_mapping(random):
 
 
 def test_a_strange_mapping_is_obeyed_or_refused_in_words():
-    holds(a_strange_mapping, 30)
+    holds(a_strange_mapping, 10)
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def both_lanes(random):
 
 
 def test_a_fast_lane_gives_what_the_tolerant_one_gives_or_leaves_the_file():
-    holds(both_lanes, 40)
+    holds(both_lanes, 20)
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_an_inspection_names_the_system_and_what_it_was_seen_by():
 def test_columns_that_a_mapping_uses_are_not_called_unused(tmp_path):
     text = "case,group,a1_s1,a2_s1,a3_s1,when_1,a1_s2,a2_s2,a3_s2,when_2,mean_2\n"
     path = write(tmp_path, text + "C01,x,1,2,3,2026-01-01,4,5,6,2026-01-08,5\n")
-    mapping = mapped('pattern = "a{item}_s{session}"\n[columns]\ndate = "When_{session}"')
+    mapping = mapped('pattern = "a{item}_s{session}"\n[columns]\ndate = "when_{session}"')
     found = inspect(path, DEMO, options=ReadOptions(mapping=mapping))
     assert found.troubles == ()
     assert found.unused == ("group", "mean_2")

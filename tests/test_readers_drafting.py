@@ -196,6 +196,32 @@ def test_four_candidates_are_named_at_most_the_best_first():
     assert [each.name for each in found] == ["client", *names[:3]]
 
 
+def test_a_name_comes_before_contents_and_both_before_where_a_day_was_changed_last():
+    rows = ["A,K,1,2026-01-05,2026-01-05", "A,K,2,2026-01-06,2026-01-06", "B,L,1,2026-01-06,2026-01-06"]
+    table = table_of("\n".join(["n,code,nr,modified on,day", *rows]) + "\n")
+    found = candidates(table, "case", range(5), Known(session=2))
+    assert [each.name for each in found] == ["code", "n"]
+    found = candidates(table, "date", range(5), Known(case=1))
+    assert [each.name for each in found] == ["day", "modified on"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [
+        pytest.param("1 2 1 2", ["nr"], id="from 1 in every case"),
+        pytest.param("0 1 0 1", ["nr"], id="from 0 in every case"),
+        pytest.param("1 2 3 4", [], id="counted through all cases"),
+        pytest.param("5 6 5 6", [], id="from 5"),
+        pytest.param("1 1 1 1", [], id="always the same"),
+        pytest.param("1 - - -", [], id="mostly blank"),
+    ],
+)
+def test_numbers_without_a_name_are_sessions_if_they_start_anew_in_most_cases(numbers, found):
+    rows = [f"{case},{number.strip('-')}" for case, number in zip("AABB", numbers.split(), strict=True)]
+    table = table_of("code,nr\n" + "\n".join(rows) + "\n")
+    assert [each.name for each in candidates(table, "session", [1], Known(case=0))] == found
+
+
 def demo_rows(cells, *, header="case,session,x1,x2,x3", n=10):
     """Return a file of one case with as many sessions as there are triples, repeated."""
     triples = cells * n
@@ -218,6 +244,7 @@ SHIFTS = [
     pytest.param("0 4 7", [], id="wider than the form"),
     pytest.param("0 3 99", ["1"], id="a code stands apart"),
     pytest.param("1 1 1", ["1"], id="one answer only"),
+    pytest.param("7 6 8", ["-1"], id="more fit when they are moved"),
     pytest.param("8 8 8", ["-1"], id="one answer only, beyond the form"),
     pytest.param("a b c", [], id="no numbers"),
 ]
@@ -232,12 +259,20 @@ def test_shifts_are_asked_where_they_would_fit(tmp_path, values, steps):
 
 def test_the_evidence_of_a_shift_is_counted(tmp_path):
     assert lines_of(tmp_path, forms_with("21 24 27"), "#? shift") == [
-        "#? shift = -20  # the answers run from 21 to 27 (30 answers), 'demo' from 1 to 7"
+        "#? shift = -20  # 30 answers from 21 to 27, 30 of them not within 1 to 7 of 'demo'"
+    ]
+    assert lines_of(tmp_path, forms_with("0 3 5"), "#? shift") == [
+        "#? shift = 1  # 30 answers from 0 to 5, 10 of them not within 1 to 7 of 'demo'; 2 shifts would fit",
+        "#? shift = 2  # 30 answers from 0 to 5, 10 of them not within 1 to 7 of 'demo'; 2 shifts would fit",
     ]
     assert lines_of(tmp_path, forms_with("1 4 6"), "#? shift") == [
         "#? shift = 1  # no answer is 7 among 30: they fit as they are, and moved by 1 as well"
     ]
     assert lines_of(tmp_path, demo_rows([("1", "4", "6")], n=9), "#? shift") == []
+    assert lines_of(tmp_path, forms_with("3 5 7"), "#? shift") == [
+        "#? shift = -1  # no answer is 1 among 30: they fit as they are, and moved by -1 as well"
+    ]
+    assert lines_of(tmp_path, forms_with("3 5 7") + "C01,99,0,7,7\n", "#? shift") == []
 
 
 def test_what_stands_near_the_moved_range_is_no_code(tmp_path):
@@ -440,6 +475,13 @@ def test_several_forms_are_all_questions_where_none_is_named(tmp_path):
     assert {name: len(frame) for name, frame in loaded.responses.items()} == {"wai-sr": 20, "phq-9": 20}
 
 
+def test_forms_that_could_not_have_the_answers_are_not_named(tmp_path):
+    text = "\n".join(",".join(line.split(",")[:14]) for line in two_forms(tops=(7, 3)).splitlines())
+    named = [line.split('"')[1] for line in questions(draft_of(tmp_path, text, None)) if "scale" in line]
+    assert "wai-s" in named
+    assert "wai-sr" not in named
+
+
 def test_the_form_that_is_named_is_live_even_if_its_answers_do_not_fit_it(tmp_path):
     draft = draft_of(tmp_path, two_forms(tops=(5, 3)).replace(",5", ",8"), load_scale("wai-sr"))
     assert 'scale = "wai-sr"' in live(draft)
@@ -514,6 +556,18 @@ def test_codes_of_cases_that_look_alike_are_asked_one_by_one(tmp_path):
     ]
 
 
+def test_the_usual_code_is_the_one_that_is_typed_most_often(tmp_path):
+    text = "case,session,x1,x2,x3\np1,1,1,2,3\nP1,2,1,2,3\nP1,3,1,2,3\n"
+    assert lines_of(tmp_path, text, '#? "') == [
+        '#? "p1" = "P1"  # differs in letter case; 1 row, \'P1\' in 2'
+    ]
+
+
+def test_blank_cases_are_filled_down_only_below_a_case(tmp_path):
+    assert lines_of(tmp_path, "case,session,x1,x2,x3\n,1,1,2,3\nA,2,1,2,3\n", "#? fill") == []
+    assert lines_of(tmp_path, "case,session,x1,x2,x3\nA,1,1,2,3\nA,2,1,2,3\n", "#? fill") == []
+
+
 def test_a_code_that_differs_in_case_and_dashes_says_both(tmp_path):
     text = "case,session,x1,x2,x3\nP1,1,1,2,3\nP1,2,1,2,3\np-1,3,1,2,3\n"
     assert lines_of(tmp_path, text, '#? "p-1"') == [
@@ -562,6 +616,21 @@ def test_rows_of_means_are_asked_and_their_numbers_are_no_codes(tmp_path):
         "line 4: 1 of 2 answers no whole number; line 5: 0 of 3 answers no whole number"
     ]
     assert "missing" not in draft
+
+
+@pytest.mark.parametrize(
+    ("row", "below", "asked"),
+    [
+        pytest.param("Mean,9,4,4,4", 9, True, id="with a session, among the last ten"),
+        pytest.param("Mean,9,4,4,4", 10, False, id="with a session, before the last ten"),
+        pytest.param("Mean,,4,4,4", 10, True, id="without a session, anywhere"),
+        pytest.param("Meana,,4,4,4", 0, False, id="another word"),
+    ],
+)
+def test_a_row_is_one_of_means_by_its_name_and_place(tmp_path, row, below, asked):
+    rows = [f"A,{number},1,2,3" for number in range(10, 10 + below)]
+    draft = draft_of(tmp_path, "\n".join(["case,session,x1,x2,x3", "A,1,1,2,3", row, *rows]) + "\n")
+    assert ("skip_cases" in draft) is asked
 
 
 @pytest.mark.parametrize(
@@ -665,6 +734,17 @@ def test_what_a_system_reserves_is_live_and_where_it_has_a_key_as_a_rule_is_aske
     ) in draft.splitlines()
 
 
+def test_where_a_system_has_a_key_as_a_rule_comes_first(export):
+    text = "case,session,begun,sent\nA,1,2026-01-05,2026-01-06\nA,2,2026-01-12,2026-01-12\n"
+    draft = export(text, known={"fallbacks": {"date": "sent"}})
+    assert [line for line in questions(draft) if line.startswith("date")] == [
+        'date = "sent"',
+        'date = "begun"',
+    ]
+    draft = export(text, known={"fallbacks": {"date": "begun"}})
+    assert next(line for line in questions(draft) if line.startswith("date")) == 'date = "begun"'
+
+
 def test_the_questions_of_an_export_stand_beside_its_columns_cut_to_sixty(export):
     known = {"labels": {"x1": "How  well\ndid you " + "really " * 10, "x2": "x2"}}
     draft = export(PLAIN.replace("pid", "case").replace("nr", "session"), known=known)
@@ -731,6 +811,17 @@ def test_items_a_system_may_have_turned_are_asked_what_the_answers_speak_for_fir
     for lines in (turned, as_ticked):
         assert "#? turned = []  # the cells are the answers as they were ticked" in lines
     assert as_ticked[0].startswith("#? turned = []")
+
+
+def test_the_correlation_of_an_item_is_that_of_its_cells_as_they_stand(export):
+    from dataclasses import replace
+
+    known = {"may_be_turned": ("x2R",), "columns": {"q1": "x1", "q2": "x2R", "q3": "x3"}}
+    draft = export(turned_rows([2]), known=known, scale=replace(DEMO, reverse=(2,)))
+    assert [line for line in draft.splitlines() if "turned" in line] == [
+        "#? turned = []  # the cells are the answers as they were ticked",
+        '#? turned = ["x2R"]  # these count as 8 minus the cell; correlation with the other items: x2R -1.00',
+    ]
 
 
 def test_an_item_that_runs_against_the_others_is_asked_in_any_file(tmp_path):

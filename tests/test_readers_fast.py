@@ -3,6 +3,7 @@
 import csv
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from readers_helpers import DEMO, mapped, refusal, write
 
 from alliance.cells import LONGEST
 from alliance.errors import AllianceError, DataError
-from alliance.readers import ReadOptions, fast, load, loading, read_mapping
+from alliance.readers import ReadOptions, fast, load, loading, read_mapping, typed
 from alliance.readers import layout as layout_module
 from alliance.readers.fast import plain_blocks, plain_layout
 from alliance.readers.layout import HEAD_BYTES, Odd, told_lane
 from alliance.readers.loading import lane_of
 from alliance.readers.text import parse
+from alliance.readers.typed import require_plain_bytes
 from alliance.scale import load_scale
 from alliance.study.passes import forms_of
 
@@ -227,10 +229,13 @@ TAKEN = [
     ),
     pytest.param(
         "case,session,date,q1,q2,q3\n"
-        "C2,1,2026-02-01,1,2,3\nC2,2,,1,2,3\nC2,3,2026-01-01,1,2,3\nC1,2,2025-01-01,1,2,3\n"
-        "C1,1,2025-01-02,1,2,3\n",
+        "C2,1,2026-02-01,1,2,3\nC2,2,,1,2,3\nC2,3,2026-01-01,1,2,3\nC1,4,2025-01-01,1,2,3\n"
+        "C1,3,2025-01-02,1,2,3\n",
         {},
         id="dates against sessions",
+    ),
+    pytest.param(
+        "case,session,date,q1,q2,q3\nC1,1,2026-01-05,1,2,3\nC1,2,2026-01-05,1,2,3\n", {}, id="two on a day"
     ),
     pytest.param("q1,case,q3,note,q2,session\n1,Ü,3,größer,2,1\n", {}, id="columns in any order"),
 ]
@@ -746,3 +751,66 @@ def test_lines_are_counted_with_and_without_quotes(quote):
     rows, lines = parse(f"a,b\n\n{quote}c{quote},d\re,f\r\n", ",")
     assert rows == [["a", "b"], [], ["c", "d"], ["e", "f"]]
     assert lines == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("lines", "plain"),
+    [
+        pytest.param('"a","b"\n"c","d"\n', True, id="all quoted"),
+        pytest.param('a,"b"\r\n"c",d', True, id="some quoted"),
+        pytest.param('"","a""b"\n"""",""""""\n', True, id="quotes inside quotes"),
+        pytest.param('"a","b"c\n"d","e"\n', False, id="text behind a quote"),
+        pytest.param('"a","b"\n"d",e"f"\n', False, id="text before a quote"),
+        pytest.param('"a","b"\n"c","d\n', False, id="a quote left open"),
+        pytest.param("a,b\rc,d\r\n", False, id="a return alone"),
+        pytest.param("ü,ß\n" * 9, True, id="letters"),
+    ],
+)
+def test_bytes_are_plain_where_both_readers_must_agree_on_them(lines, plain):
+    if plain:
+        require_plain_bytes(lines.encode(), ",")
+        return
+    with pytest.raises(Odd):
+        require_plain_bytes(lines.encode(), ",")
+
+
+def test_letters_of_another_encoding_are_odd_wherever_they_stand(monkeypatch):
+    monkeypatch.setattr(typed, "PIECE_BYTES", 3)
+    require_plain_bytes("aüaüaü\n".encode(), ",")
+    for raw in (b"abcdef\xfc\n", b"abcde\xc3"):
+        with pytest.raises(Odd, match=r"^an encoding other than UTF-8$"):
+            require_plain_bytes(raw, ",")
+
+
+RANGES = replace(DEMO, item_ranges={2: (0.0, 3.0), 3: (1.0, 20.0)})
+
+
+@pytest.mark.parametrize(
+    ("cells", "lane"),
+    [
+        pytest.param("7,0,20", "fast", id="whole numbers"),
+        pytest.param("7,3.0,1", "fast", id="decimals"),
+        pytest.param("7,4,1", "tolerant: answers outside the range", id="beyond the second"),
+        pytest.param("7,4.0,1", "tolerant: answers outside the range", id="beyond the second, decimal"),
+        pytest.param("8,0,1", "tolerant: answers outside the range", id="beyond the first"),
+        pytest.param("7.0,0,21", "tolerant: answers outside the range", id="beyond the third"),
+        pytest.param("7,0,0", "tolerant: answers outside the range", id="below the third"),
+    ],
+)
+def test_each_item_has_its_own_range(tmp_path, cells, lane):
+    assert assert_lanes_agree(write(tmp_path, f"{HEAD}C1,1,{cells}\n"), RANGES) == lane
+
+
+def test_blanks_around_texts_of_a_table_are_taken_off_and_nothing_else(tmp_path):
+    path = tmp_path / "study.parquet"
+    cells = {"case": [" C1", "'=C2"], "session": ["1 ", " 2"], "q1": [" 1", "2"], "q2": [1, 2], "q3": [1, 2]}
+    pd.DataFrame(cells).to_parquet(path)
+    assert assert_lanes_agree(path, DEMO) == "fast"
+    assert load(path, DEMO).responses["demo"]["case"].tolist() == ["C1", "'=C2"]
+
+
+def test_treatments_and_standard_input_are_left_to_the_tolerant_lane(tmp_path):
+    path, options = write(tmp_path, TWO), ReadOptions()
+    known = pd.DataFrame({"case": ["C1"], "client": ["C1"], "episode": [""]})
+    assert lane_of(path, DEMO, options=options, treatments=known) == "tolerant: treatments of their own"
+    assert lane_of("-", DEMO, options=options) == "tolerant: standard input"

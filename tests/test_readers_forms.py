@@ -235,7 +235,14 @@ def test_days_without_any_of_the_forms_stay_appointments(read):
     assert {name: len(frame) for name, frame in loaded.responses.items()} == {"bond": 2, "mood": 2}
 
 
-def test_a_column_called_scale_does_not_stand_against_the_forms_of_the_mapping(read):
+def test_a_row_with_a_form_is_no_row_without_one(read):
+    text = BOTH.replace("session,date", "date").replace(",1,2026", ",2026").replace(",2,2026", ",2026")
+    loaded = read(text.replace("C02,2026-01-06", ",2026-01-06"), TWO, on_error="drop")
+    assert "rows with neither a case nor an answer were not read: line 4" not in loaded.notes
+    assert loaded.rejected[["line", "problem"]].to_numpy().tolist() == [[4, "no case"]]
+
+
+def test_a_column_called_scale_does_not_stand_against_the_forms_of_the_mapping(read, tmp_path, forms):
     text = BOTH.replace("date,", "date,scale,").replace("-05,", "-05,x,")
     text = text.replace("-12,", "-12,x,").replace("-06,", "-06,x,").replace("-13,", "-13,x,")
     assert len(read(text, TWO).responses["bond"]) == 2
@@ -318,6 +325,19 @@ def test_a_word_means_what_it_means_in_the_language_of_the_form(read):
         ["C01", 2, 3, 2, 4],
         ["C02", 1, 6, 1, 5],
     ]
+
+
+def test_a_word_of_one_language_comes_before_the_same_word_for_all(read):
+    mapping = SPOKEN.replace("nie = 1", "nie = 1\noft = 7\njamais = 2").replace(
+        "[answers.bond]\njamais = 2\n", ""
+    )
+    found = read(WORDS, mapping, scale="bond").responses["bond"]
+    assert found["q1"].tolist() == [6, 3, 6]
+
+
+def test_a_language_without_words_needs_no_column(read):
+    text = "case,session,q1,q2,q3\nC01,1,1,2,3\n"
+    assert len(read(text, "[answers.bond.de]\n", scale="bond").responses["bond"]) == 1
 
 
 def test_a_word_of_the_language_of_the_mapping_is_not_read_in_a_form_of_another_language(read):
@@ -571,6 +591,12 @@ def test_words_of_codes_are_shifted_and_named_as_their_codes_are(export):
     assert caught.value.troubles[0].what == "1 answer is no number and no known word"
 
 
+def test_a_number_stands_for_itself_whatever_code_is_called_so(export):
+    known = {"levels": {"q1": {"9": "1"}}, "missing": ("9",)}
+    found = export("case,session,q1,q2,q3\nC01,1,1,2,3\n", known=known).responses["bond"]
+    assert rows(found, ["q1"]) == [[1]]
+
+
 def test_codes_that_are_no_numbers_stand_for_their_words_on_the_form(export):
     levels = {"A1": "Never", "A2": "Often", "A7": "Always"}
     known = {"levels": {"q1": levels, "q2": levels, "q3": levels}}
@@ -620,6 +646,10 @@ def test_labels_of_wide_columns_and_of_items_in_rows_are_used_too(export):
     known["levels"]["a1_2"] = {"3": "Rarely"}
     with pytest.raises(DataError) as caught:
         export(wide, 'pattern = "a{item}_{session}"', known=known)
+    assert caught.value.troubles[0].what == "2 answers are no number and no known word"
+    known["levels"] = {"a1_1": {"2": "Rarely"}, "a1_2": {"2": "Often"}}
+    with pytest.raises(DataError) as caught:
+        export(wide.replace("Rarely,2,2", "Often,2,2"), 'pattern = "a{item}_{session}"', known=known)
     assert caught.value.troubles[0].what == "2 answers are no number and no known word"
     text = "case,session,item,value\nC01,1,a1,Rarely\nC01,1,a2,1\nC01,1,a3,1\n"
     found = export(text, known={"levels": {"a1": {"2": "Rarely"}}}).responses["bond"]

@@ -273,6 +273,14 @@ def test_a_blank_line_is_not_told_as_a_row_without_answers(tmp_path):
     assert not [note for note in read_demo(tmp_path, text).notes if "without" in note]
 
 
+def test_a_blank_form_without_an_instance_does_not_turn_sessions_into_days(tmp_path):
+    text = (
+        f"{REPEATED},session_date,q1,q2,q3,ali_complete\n"
+        "A,,,2026-01-02,,,,2\nA,ali,3,2026-01-05,1,2,3,2\nA,ali,4,2026-01-12,4,5,6,2\n"
+    )
+    assert keys_of(forms_of(tmp_path, text)) == [("A", 3, "2026-01-05"), ("A", 4, "2026-01-12")]
+
+
 INSTANCES_ANEW = [
     "A,acute_arm_1,ali,1,2026-01-05,1,2,3",
     "A,acute_arm_1,ali,2,2026-01-12,2,3,4",
@@ -685,6 +693,16 @@ def test_a_calculated_field_alone_is_no_answer(tmp_path):
     text = f"{REPEATED},ali_1,ali_2,ali_3,ali_sum,alliance_complete\nA,x,1,1,1,1,3,2\nA,x,2,,,,0,0\n"
     notes = read_demo(tmp_path, text, dictionary=path).notes
     assert notes[1] == "1 row without any answer not read: line 3"
+
+
+def test_an_item_that_redcap_calculates_is_read_where_nothing_else_of_its_form_was_filled_in(tmp_path):
+    rows = [f"q{n},alliance,{kind},Item {n},,," for n, kind in ((1, "text"), (2, "text"), (3, "calc"))]
+    path = dictionary(tmp_path, *rows, "mood,diary,text,Mood,,,")
+    text = (
+        f"{EVENTS},q1,q2,q3,alliance_complete,mood\nA,session_1_arm_1,1,2,3,2,9\nA,session_2_arm_1,,,4,0,9\n"
+    )
+    forms = forms_of(tmp_path, text, dictionary=path)
+    np.testing.assert_array_equal(np.array(answers(forms)), [[1, 2, 3], [np.nan, np.nan, 4]])
 
 
 DATES = [

@@ -257,6 +257,6 @@ def _checked(value: float, rules: Rules) -> tuple[float, int]:
     if not rules.scale.min - TOLERANCE <= value <= rules.scale.max + TOLERANCE:
         return math.nan, OUTSIDE
     exact = min(max(value, rules.scale.min), rules.scale.max)
-    if rules.scale.whole and math.isfinite(value):
+    if rules.scale.whole:
         exact = float(round(exact))
     return (exact, ANSWER) if abs(value - exact) <= TOLERANCE or value == exact else (math.nan, BROKEN)

@@ -157,7 +157,7 @@ def _used_names(reading: Reading) -> Iterator[str]:
         yield from (name for names in part.entries.called.values() for name in names)
     for called in reading.mapping.columns.values():
         number = re.escape(called).replace(r"\{session\}", r"\d+")
-        yield from (name for name in reading.table.names if re.fullmatch(number, name, re.IGNORECASE))
+        yield from (name for name in reading.table.names if re.fullmatch(number, name))
 
 
 def _doubts(reading: Reading, scale: Scale | None, folders: Sequence[Path]) -> list[Doubt]:

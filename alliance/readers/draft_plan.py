@@ -248,7 +248,7 @@ def _with_usual(role: str, found: list[Candidate], opened: Reading) -> list[Cand
     usual = next((each for each in found if each.name == name), None)
     if usual is None:
         usual = Candidate(place=opened.keys[role].place, name=name, evidence="", rank=0)
-    told = replace(usual, evidence=f"{why}; {usual.evidence}".removesuffix("; "), rank=usual.rank + 2)
+    told = replace(usual, evidence=f"{why}; {usual.evidence}".removesuffix("; "), rank=usual.rank + 3)
     return sorted([*(each for each in found if each.name != name), told], key=lambda each: -each.rank)
 
 

@@ -32,9 +32,8 @@ NO_ANSWER = frozenset(
 )  # fmt: skip
 """Words for an item that was not answered, which a person has to confirm."""
 _FAR = 1.0
-_BEYOND_SHARE = 0.05
 _MANY = 30
-_MOST_SHIFTS, _MOST_WORDS = 3, 60
+_MOST_SHIFTS, _MOST_WORDS, _MOST_NUMBERS = 3, 60, 300
 _FEWEST_FORMS, _FEWEST_CASES, _TURNED_R = 10, 8, 0.2
 
 
@@ -59,15 +58,17 @@ def shifts(part: Part, scale: Scale, rules: Rules) -> list[tuple[int, str]]:
     low, high, n = _answered_range(counts, scale)
     if not n:
         return []
-    told = f"the answers run from {low:g} to {high:g} ({counted(n, 'answer')}), '{scale.id}' from "
-    told += f"{scale.min:g} to {scale.max:g}"
-    if scale.min - TOLERANCE <= low and high <= scale.max + TOLERANCE:
+    inside = [each for each in counts if scale.min - TOLERANCE <= each <= scale.max + TOLERANCE]
+    if low in inside and high in inside:
         near = [each for each in counts if 0 < max(scale.min - each, each - scale.max) <= _FAR + TOLERANCE]
         return [] if near else _shifts_that_fit_too(low, high, n, scale)
     least, most = math.ceil(scale.min - low - TOLERANCE), math.floor(scale.max - high + TOLERANCE)
     possible = sorted(range(least, most + 1), key=lambda step: (abs(step) != 1, step % 10 != 0, abs(step)))
-    more = f"; {len(possible)} shifts would fit" if len(possible) > 1 else ""
-    return [(step, told + more) for step in (possible if len(possible) <= _MOST_SHIFTS else possible[:1])]
+    n_inside = _n_of([each for each in inside if low <= each <= high], counts)
+    told = f"{counted(n, 'answer')} from {low:g} to {high:g}, {n - n_inside} of them not within "
+    told += f"{scale.range_text} of '{scale.id}'"
+    told += f"; {len(possible)} shifts would fit" if len(possible) > 1 else ""
+    return [(step, told) for step in (possible if len(possible) <= _MOST_SHIFTS else possible[:1])]
 
 
 def _shifts_that_fit_too(low: float, high: float, n: int, scale: Scale) -> list[tuple[int, str]]:
@@ -103,20 +104,19 @@ def _numbers(part: Part, rules: Rules) -> dict[float, int]:
         number = number_of(plain(cell))
         if number is not None and number not in rules.missing_numbers:
             counts[number] += n
-    return dict(counts)
+    return dict(counts.most_common(_MOST_NUMBERS))
 
 
 def _answered_range(counts: Mapping[float, int], scale: Scale) -> tuple[float, float, int]:
     """Return the lowest and highest answer and their number: what most answers are, as wide as the form.
 
-    The answers within the range of the form count, unless more than a few lie beyond it.
+    The answers within the range of the form count, unless more are found elsewhere.
     """
     width = scale.max - scale.min + TOLERANCE
     windows = [(value, [each for each in counts if 0 <= each - value <= width]) for value in sorted(counts)]
     own = [value for value in counts if scale.min - TOLERANCE <= value <= scale.max + TOLERANCE]
     best = max((window for _, window in windows), key=lambda each: _n_of(each, counts), default=[])
-    if _n_of(best, counts) - _n_of(own, counts) <= _BEYOND_SHARE * _n_of(best, counts):
-        best = own
+    best = best if _n_of(best, counts) > _n_of(own, counts) else own
     return min(best, default=0.0), max(best, default=0.0), _n_of(best, counts)
 
 

@@ -224,7 +224,7 @@ def _base(name: str) -> str:
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = key_of(_plain_letters(split)).split("_")
     kept = [word for word in words if word not in _PLAIN_QUALIFIERS]
-    return re.sub(r"(?<!\d)\d+$", "", "".join(kept))
+    return re.sub(r"\d+$", "", "".join(kept))
 
 
 def _plain_letters(word: str) -> str:

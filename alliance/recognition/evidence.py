@@ -96,8 +96,7 @@ def seen_in(observed: Array, scale: Scale) -> Seen | None:
     inside = (values >= scale.min - TOLERANCE) & (values <= scale.max + TOLERANCE)
     if not inside.any():
         return None
-    with np.errstate(over="ignore"):
-        apart = np.diff(values) > UNIT + TOLERANCE
+    apart = np.diff(values) > UNIT + TOLERANCE
     group = np.concatenate(([0], np.cumsum(apart)))
     keep = inside | np.isin(group, group[inside])
     return Seen(values=values[keep], counts=counts[keep])

@@ -31,7 +31,11 @@ def _inspect(path, scale, options):
 
 
 def _draft(path, scale, options):
-    tomllib.loads(draft_mapping(path, scale, options=options))
+    draft = draft_mapping(path, scale, options=options)
+    tomllib.loads(draft)
+    for line in draft.splitlines():
+        if line.startswith("#? ") and "…" not in line:
+            tomllib.loads(line.removeprefix("#? "))
 
 
 def _load(path, scale, options):

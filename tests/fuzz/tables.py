@@ -76,7 +76,8 @@ def plain_csv(random, study):
     text = as_csv(
         rows, delimiter, random.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), random.choice(["\n", "\r\n"])
     )
-    said = {} if style == "iso" else {"date_format": style}
+    plain = style == "iso" or (style == "dmy" and random.random() < 0.5)
+    said = {} if plain else {"date_format": style}
     dress = random.random()
     if dress < 0.2:
         text = f"sep={delimiter}\n{text}"
