@@ -124,6 +124,7 @@ def found_in(name, cells, **use):
         pytest.param(["", ""], id="empty, as the system columns of Qualtrics are"),
         pytest.param(["NA", "", "n/a"], id="words for missing"),
         pytest.param(["*******", "xxx", "[redacted]", "-"], id="made unreadable"),
+        pytest.param(["Anonymous", "anonymous"], id="the name that survey systems give to nobody"),
         pytest.param(["yes", "no", ""], id="yes or no"),
         pytest.param(["1", "0"], id="ticked or not"),
     ],

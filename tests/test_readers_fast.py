@@ -111,7 +111,7 @@ def of_study(name):
     return load_scale(SAMPLES / "scales" / f"{name}.toml")
 
 
-SYSTEM, OPTIONS = "tolerant: a file of a system of its own", "tolerant: options of its own"
+SYSTEM, OPTIONS = "tolerant: an export of a source system", "tolerant: options of its own"
 COLUMNS, HEADER = "tolerant: columns that are not plain", "tolerant: a header that is not plain"
 LANES = [
     sample("canonical.csv", "fast", id="the canonical study"),

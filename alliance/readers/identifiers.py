@@ -63,7 +63,7 @@ _DATE_START = re.compile(
 )
 _FULL_DATE = re.compile(r"(?:(\d{4})[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}))(?:[ T].*)?")
 _NOTHING = re.compile(
-    r"(?:|n/?a|nan|none|null|missing|\[?(?:redacted|removed|deleted|anonymi[sz]ed)\]?|[-–.*#x?]+)"
+    r"(?:|n/?a|nan|none|null|missing|\[?(?:redacted|removed|deleted|anonym(?:ous|i[sz]ed))\]?|[-–.*#x?]+)"
 )
 _FEWEST_DIGITS, _MOST_DIGITS = 9, 15
 _FEWEST_IN_A_COLUMN_OF_PHONES = 5

@@ -223,7 +223,7 @@ def _require_no_system(records: Records, options: ReadOptions) -> None:
 
     named = options.source or (options.mapping or Mapping()).source
     if not named and evidence_of_system(Export(records=records)):
-        raise Odd("a file of a system of its own")
+        raise Odd("an export of a source system")
 
 
 def _require_plain_names(names: list[str]) -> None:
