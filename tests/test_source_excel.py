@@ -292,6 +292,24 @@ def test_size_and_number_of_parts_are_limited():
     assert told == "the workbook has 10001 parts, more than 10000"
 
 
+def test_an_archive_with_a_part_without_a_name_is_no_workbook():
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("?", "")
+    raw = target.getvalue()
+    central = raw.rindex(b"PK\x01\x02")
+    nameless = bytearray(raw)
+    nameless[central + 28 : central + 30] = b"\0\0"  # length of the name, in the list of parts
+    nameless[central + 30 : central + 32] = b"\1\0"  # the sign of the name is then an extra field
+    with pytest.raises(DataError) as caught:
+        excel_parts.parts_of(bytes(nameless))
+    assert str(caught.value) == (
+        "error: the file looks like a workbook, and cannot be opened as one\n"
+        "hint: open it in the spreadsheet program, and save it as .xlsx or .csv"
+    )
+
+
 @pytest.mark.parametrize("name", ["../evil.xml", "xl/../../evil.xml", "/etc/passwd", "xl\\..\\evil.xml"])
 def test_a_part_that_is_named_as_a_file_outside_is_refused(tmp_path, name):
     assert refusal(by_hand(tmp_path, "", more={name: "x"})).startswith(

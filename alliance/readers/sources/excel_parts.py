@@ -57,6 +57,8 @@ def parts_of(raw: bytes) -> dict[str, bytes]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            if not all(archive.namelist()):
+                raise broken_workbook()
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _refuse_bombs(entries)
             parts = {
